@@ -1,0 +1,48 @@
+"""dlip: the companion library of *Introduction to Deep Learning for Image Processing*.
+
+The library is read as much as it is run: one concept per file, plain functions, plain PyTorch.
+
+================  ==============================================================
+`dlip.env`        what this machine is, which device to use, how to fix the seeds
+`dlip.data`       pictures: photographs, handwritten digits, clothes, your own files
+`dlip.filters`    named kernels, correlation, convolution, the median filter
+`dlip.plot`       the figures of the book: picture grids, pixel-value tables, curves
+================  ==============================================================
+
+An image is a `torch.Tensor` of floating-point values from 0 (black) to 1 (white) with
+shape (C, H, W): channels, height, width. A batch of N images has shape (N, C, H, W).
+
+Examples
+--------
+>>> import dlip
+>>> cat = dlip.data.sample_image("cat", gray=True)
+>>> edges = dlip.filters.correlate(cat, dlip.filters.kernel("sobel_x"))
+>>> edges.shape
+torch.Size([1, 300, 451])
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # for type checkers and editors; at run time see __getattr__ below
+    from dlip import data, env, filters, plot
+
+__all__ = ["__version__", "data", "env", "filters", "plot"]
+
+try:
+    __version__ = version("dlip")
+except PackageNotFoundError:  # the source folder is on the path, but was never installed
+    __version__ = "0+unknown"
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Import a submodule when it is first used, so that `import dlip` itself is quick."""
+    if name in __all__:
+        return import_module(f"dlip.{name}")
+    raise AttributeError(f"module 'dlip' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

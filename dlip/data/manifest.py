@@ -1,0 +1,118 @@
+"""The list of every picture file dlip offers: source, licence, hash, size (`manifest.toml`)."""
+
+import hashlib
+import tomllib
+from dataclasses import dataclass
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Literal
+
+__all__ = ["Entry", "manifest", "verify"]
+
+DATA_DIR = Path(__file__).parent
+"""Where `manifest.toml` and the files shipped with dlip lie."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One file of the manifest.
+
+    Attributes
+    ----------
+    name
+        What it is called in dlip: `sample_image(name)`, or the function that loads it.
+    kind
+        "dataset": shipped with dlip. "photograph": shipped with scikit-image.
+    path
+        Where the file lies, relative to `dlip/data` or to `skimage/data`.
+    description
+        What it shows.
+    source
+        Who made it, and where it was taken from.
+    licence, licence_url
+        Under which terms it may be used.
+    made_by
+        The script in the project's repository that wrote the file; empty for a photograph.
+    sha256
+        Hash of the file, 64 hexadecimal digits.
+    bytes
+        Size of the file.
+    """
+
+    name: str
+    kind: Literal["dataset", "photograph"]
+    path: str
+    description: str
+    source: str
+    licence: str
+    licence_url: str
+    made_by: str
+    sha256: str
+    bytes: int
+
+    @property
+    def file(self) -> Path:
+        """The absolute path of the file on this machine."""
+        return (DATA_DIR if self.kind == "dataset" else _skimage_data_dir()) / self.path
+
+
+@cache
+def manifest() -> tuple[Entry, ...]:
+    """Return every file dlip offers, in the order of `manifest.toml`.
+
+    Returns
+    -------
+    tuple of Entry
+
+    Examples
+    --------
+    >>> import dlip
+    >>> cat = next(entry for entry in dlip.data.manifest() if entry.name == "cat")
+    >>> cat.licence
+    'CC0 1.0'
+    """
+    with (Path(__file__).parent / "manifest.toml").open("rb") as file:
+        return tuple(Entry(**entry) for entry in tomllib.load(file)["file"])
+
+
+def verify(entry: Entry) -> None:
+    """Check that a file is there and has the hash of the manifest.
+
+    Parameters
+    ----------
+    entry
+        One entry of `manifest()`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file is missing.
+    ValueError
+        If its content is not what the manifest says: it is damaged, or another version.
+
+    Examples
+    --------
+    >>> import dlip
+    >>> for entry in dlip.data.manifest():
+    ...     dlip.data.verify(entry)
+    """
+    if not entry.file.is_file():
+        raise FileNotFoundError(f"the file of {entry.name!r} is missing: {entry.file}")
+    with entry.file.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != entry.sha256:
+        package = "dlip" if entry.kind == "dataset" else "scikit-image"
+        raise ValueError(
+            f"{entry.file} is damaged or another version: expected {entry.bytes} bytes with "
+            f"SHA-256 {entry.sha256}, got {entry.file.stat().st_size} bytes with {found}; "
+            f"installing {package} again restores it"
+        )
+
+
+def _skimage_data_dir() -> Path:
+    """Return scikit-image's folder of photographs, without the wait of importing it."""
+    spec = find_spec("skimage")
+    if spec is None or not spec.submodule_search_locations:
+        raise FileNotFoundError("the photographs come with scikit-image, which is not installed")
+    return Path(spec.submodule_search_locations[0]) / "data"
