@@ -7,9 +7,11 @@ reference managers and, as JSON, what ``cite.js`` needs to cite any of its secti
 
 from __future__ import annotations
 
+import re
+
 from docutils import nodes
 from facts import facts
-from interface import LANGUAGES
+from interface import LANGUAGES, _
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
@@ -45,6 +47,23 @@ class BookCitation(SphinxDirective):
         return blocks
 
 
+HEADING_END = re.compile(r'(<a class="headerlink" href="#sec-[^"]+"[^>]*>[^<]*</a>)(</h[1-4]>)')
+QUOTATION_MARK = (
+    '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M5 17.5c2.5-1 4-3 4-6H5v-6h6v6'
+    'c0 4-2 7-5 8zM14 17.5c2.5-1 4-3 4-6h-4v-6h6v6c0 4-2 7-5 8z"/></svg>'
+)
+
+
+def _add_buttons(body: str) -> str:
+    """Put a button after each heading's link; ``cite.js`` makes it work, nothing moves."""
+    label = _("Cite this section")
+    button = (
+        f'<button type="button" class="cite-button" title="{label}" aria-label="{label}">'
+        f"{QUOTATION_MARK}</button>"
+    )
+    return HEADING_END.sub(rf"\1{button}\2", body)
+
+
 def _add_citation(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
     """Give the page its meta tags and the facts for ``cite.js``."""
     book, language = facts(), app.config.language
@@ -53,6 +72,7 @@ def _add_citation(app: Sphinx, pagename: str, template: str, context: dict, doct
     title = app.env.titles[pagename].astext()
     paragraphs = doctree.findall(nodes.paragraph) if doctree else iter(())
     context["first_paragraph"] = next((p.astext() for p in paragraphs), "")
+    context["body"] = _add_buttons(context["body"])
     context["citation_meta"] = {
         "citation_title": title,
         "citation_author": book.author,

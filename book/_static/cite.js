@@ -52,15 +52,10 @@
   };
 
   if (facts) {
-    for (const heading of document.querySelectorAll("article section[id] > :is(h1, h2, h3, h4)")) {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.className = "cite-button";
-      button.title = words.cite;
+    for (const button of document.querySelectorAll(".cite-button")) {
+      const heading = button.parentElement;
       button.setAttribute("aria-label", `${words.cite}: ${titleOf(heading)}`);
-      button.innerHTML = '<svg viewBox="0 0 24 24" aria-hidden="true"><path d="M5 17.5c2.5-1 4-3 4-6H5v-6h6v6c0 4-2 7-5 8zM14 17.5c2.5-1 4-3 4-6h-4v-6h6v6c0 4-2 7-5 8z"/></svg>';
       button.addEventListener("click", () => show(heading));
-      heading.append(button);
     }
   }
   dialog.addEventListener("click", (event) => {
