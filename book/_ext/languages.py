@@ -1,10 +1,19 @@
-"""The language switch: the same page, and the same section, in every language."""
+"""The language switch: the same page, and the same section, in every language.
+
+Also the names of the parts: sphinx-external-toc inserts them after Sphinx has translated
+the page, so they are translated here, from the same catalog.
+"""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from facts import facts
 from interface import LANGUAGES
+from sphinx import addnodes
 from sphinx.application import Sphinx
+from sphinx.locale import init as load_catalog
+from sphinx.transforms import SphinxTransform
 
 
 def _add_languages(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:
@@ -24,7 +33,24 @@ def _add_languages(app: Sphinx, pagename: str, template: str, context: dict, doc
     context["page_url"] = facts().url(app.config.language, pagename)
 
 
+class TranslateParts(SphinxTransform):
+    """Give the parts of the table of contents their names in the page's language."""
+
+    default_priority = 110  # right after sphinx-external-toc's InsertToctrees
+
+    def apply(self, **kwargs: object) -> None:
+        """Translate the captions of the page's toctrees."""
+        if self.app.builder.name == "gettext":
+            return
+        folder = str(Path(self.app.srcdir) / "locale")
+        catalog, _found = load_catalog([folder], self.config.language, self.env.docname)
+        for toctree in self.document.findall(addnodes.toctree):
+            if toctree.get("caption"):
+                toctree["caption"] = catalog.gettext(toctree["caption"])
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
+    app.add_transform(TranslateParts)
     app.connect("html-page-context", _add_languages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
