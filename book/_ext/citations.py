@@ -55,13 +55,17 @@ QUOTATION_MARK = (
 
 
 def _add_buttons(body: str) -> str:
-    """Put a button after each heading's link; ``cite.js`` makes it work, nothing moves."""
+    """Put a button after each heading's link; ``cite.js`` makes it work, nothing moves.
+
+    The words of the link itself are missing in Sphinx's own catalogs of some languages.
+    """
     label = _("Cite this section")
     button = (
         f'<button type="button" class="cite-button" title="{label}" aria-label="{label}">'
         f"{QUOTATION_MARK}</button>"
     )
-    return HEADING_END.sub(rf"\1{button}\2", body)
+    body = HEADING_END.sub(rf"\1{button}\2", body)
+    return re.sub(r'title="Link to this [a-z]+"', f'title="{_("Permanent link")}"', body)
 
 
 def _add_citation(app: Sphinx, pagename: str, template: str, context: dict, doctree) -> None:

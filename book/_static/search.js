@@ -42,6 +42,17 @@
       : [{ url: page.url, title: page.meta.title, excerpt: page.excerpt }];
   };
 
+  // Pagefind answers an unknown word with pages that share its first letter: leave those out.
+  // (Japanese words are cut into pieces in the index, so there the rule would not hold.)
+  const meant = (excerpt, query) => {
+    if (/[^\u0000-\u024f]/.test(query)) return true;
+    const words = query.toLowerCase().split(/\s+/);
+    const marked = [...excerpt.matchAll(/<mark>(.*?)<\/mark>/g)].map((m) => m[1].toLowerCase());
+    return marked.some((mark) => words.some(
+      (word) => mark.includes(word) || mark.startsWith(word.slice(0, 3)) || (mark.length > 1 && word.includes(mark)),
+    ));
+  };
+
   const search = async () => {
     const turn = ++latest;
     const query = input.value.trim();
@@ -52,7 +63,7 @@
       const answer = await (await engine).search(query);
       const pages = await Promise.all(answer.results.slice(0, shown).map((r) => r.data()));
       if (turn !== latest) return;
-      const entries = pages.flatMap(sections);
+      const entries = pages.flatMap(sections).filter((e) => meant(e.excerpt, query));
       list.replaceChildren(...entries.map(entry));
       status.textContent = !entries.length ? words.searchNone.replace("{query}", query)
         : entries.length === 1 ? words.searchOne

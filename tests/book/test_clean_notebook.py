@@ -68,6 +68,7 @@ def test_notebook_runs_in_a_clean_environment(
     assert pictures > 10
     after = _packages(python)
     assert {"dlip", "torch", "torchvision"} <= after.keys()
+    before.pop("setuptools", None)  # the one that venv brings is older than torch needs
     assert {name: after[name] for name in before} == before, "the first cell changed something"
     shutil.rmtree(environment)
 
