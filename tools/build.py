@@ -103,6 +103,9 @@ class Build:
     def pages(self, language: str) -> None:
         """Write the pages of one language."""
         self.sphinx("html", language, self.html / language)
+        # Sphinx copies the styles and scripts only when it has a page to write.
+        static = self.html / language / "_static"
+        shutil.copytree(self.root / "book" / "_static", static, dirs_exist_ok=True)
         math_font.write(self.root, self.html / language)
 
     def notebooks(self, language: str) -> None:
