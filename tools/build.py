@@ -111,7 +111,6 @@ class Build:
     def notebooks(self, language: str) -> None:
         """Write the notebooks of one language, and offer them for download."""
         target = self.made / "notebooks" / language
-        shutil.rmtree(target, ignore_errors=True)
         self.sphinx("notebook", language, target)
         shutil.rmtree(target / "_static", ignore_errors=True)  # an extension's style sheet
         offered = self.html / "notebooks" / language

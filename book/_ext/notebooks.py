@@ -7,6 +7,7 @@ writing of the text is in ``notebook_text``; this file makes cells of it.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import ClassVar
@@ -122,9 +123,29 @@ class NotebookBuilder(Builder):
     allow_parallel = False
     supported_image_types: ClassVar = ["image/png", "image/jpeg", "image/svg+xml", "image/webp"]
 
+    def init(self) -> None:
+        """Note what every notebook depends on besides its own page."""
+        extensions = sorted(Path(__file__).parent.glob("*.py"))
+        parts = [str(facts()).encode(), *(file.read_bytes() for file in extensions)]
+        self.stamp = Path(self.doctreedir, "notebooks.made-from")
+        self.made_from = hashlib.sha256(b"\0".join(parts)).hexdigest()
+
     def get_outdated_docs(self) -> Iterator[str]:
-        """Write every page each time: it takes a second, and no fault can hide."""
-        yield from self.env.found_docs
+        """Pages that were read again after their notebook was written."""
+        if not self.stamp.exists() or self.stamp.read_text() != self.made_from:
+            yield from self.env.found_docs
+            return
+        for docname in self.env.found_docs & self.env.all_docs.keys():
+            target = self.target(docname)
+            read = Path(self.doctreedir, f"{docname}.doctree").stat().st_mtime
+            if has_code(self.app, docname) and not (
+                target.exists() and target.stat().st_mtime > read
+            ):
+                yield docname
+
+    def target(self, docname: str) -> Path:
+        """Where a page's notebook goes."""
+        return Path(self.outdir, f"{docname}.ipynb")
 
     def get_target_uri(self, docname: str, typ: str | None = None) -> str:
         """Links lead to the published page."""
@@ -143,12 +164,16 @@ class NotebookBuilder(Builder):
             return
         notebook = NotebookWriter(self, docname).write(doctree)
         nbformat.validate(notebook)
-        target = Path(self.outdir, f"{docname}.ipynb")
+        target = self.target(docname)
         target.parent.mkdir(parents=True, exist_ok=True)
         nbformat.write(notebook, target)
 
     def finish(self) -> None:
-        """Nothing to finish."""
+        """Remove the notebooks of pages that are gone."""
+        kept = {self.target(name) for name in self.env.found_docs if has_code(self.app, name)}
+        for file in set(Path(self.outdir).rglob("*.ipynb")) - kept:
+            file.unlink()
+        self.stamp.write_text(self.made_from)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

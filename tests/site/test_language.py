@@ -82,11 +82,16 @@ def test_interface_is_japanese(path: str, open_page: Open) -> None:
     texts = page.evaluate(
         """() => {
              const out = [];
-             for (const e of document.querySelectorAll("button, nav, header, footer, summary, dialog, .tool, .headerlink, .admonition-title")) {
-               for (const n of ["aria-label", "title", "placeholder"]) if (e.getAttribute(n)) out.push(e.getAttribute(n));
+             const frame = "button, nav, header, footer, summary, dialog, .tool, .headerlink, .admonition-title";
+             for (const e of document.querySelectorAll(frame)) {
+               const title = e.closest("section")?.querySelector("h1, h2, h3, h4, h5")?.firstChild?.textContent;
+               for (const n of ["aria-label", "title", "placeholder"]) {
+                 // A label may name the section it belongs to; the name is text, not interface.
+                 if (e.getAttribute(n)) out.push(e.getAttribute(n).replace(title, ""));
+               }
                if (e.matches("button, summary, .tool, .prev-next span, .admonition-title, footer p")) out.push(e.textContent);
              }
-             for (const e of document.querySelectorAll(".prev-next span, .caption-text, .eqno, .caption-number")) out.push(e.textContent);
+             for (const e of document.querySelectorAll(".prev-next span, nav .caption-text, .eqno, .caption-number")) out.push(e.textContent);
              return out;
            }"""
     )
