@@ -145,6 +145,7 @@ def environment() -> None:
         TQDM_DISABLE="1",  # progress bars write to stderr, which fails the build
         PYTHONHASHSEED="0",
         JUPYTER_PREFER_ENV_PATH="1",  # this environment's kernel, not one in the home folder
+        OMP_WAIT_POLICY="PASSIVE",  # threads that wait must not take the cores from others
         PYDEVD_DISABLE_FILE_VALIDATION="1",
         JUPYTER_PLATFORM_DIRS="1",
     )

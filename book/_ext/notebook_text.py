@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from docutils import nodes
 from facts import facts
+from interface import _
+from questions import choice_node, question_node, title
 from sphinx import addnodes
 from sphinx.util import logging
 from sphinx_exercise.nodes import is_exercise_node, solution_node
@@ -56,6 +58,8 @@ class TextWriter:
                 yield from self._section(node)
             elif isinstance(node, solution_node) or is_exercise_node(node):
                 yield from self._exercise(node)
+            elif isinstance(node, question_node):
+                yield from self._question(node)
             elif isinstance(node, nodes.Admonition):
                 yield self._quote(self._admonition_title(node), self._texts(node))
             elif isinstance(node, nodes.block_quote):
@@ -202,6 +206,20 @@ class TextWriter:
             yield f"<details><summary>{title_node.astext()}</summary>\n\n{body}\n\n</details>"
         else:
             yield self._quote(title, pieces)
+
+    def _question(self, node: question_node) -> Iterator[str]:
+        """A question as a quote with lettered choices, and its answers folded."""
+        choices = list(node.findall(choice_node))
+        lines, answers = [], []
+        for letter, choice in zip("abcdefgh", choices, strict=False):
+            text, *why = choice.children
+            lines.append(f"- **{letter}** {self.inline(text)}")
+            reasons = " ".join(self._block(part) for part in why)
+            answers.append(f"- **{letter}** {choice.verdict} {reasons}")
+            node.remove(choice)
+        yield self._quote(title(node), [*self._texts(node), "\n".join(lines)])
+        heading = _("Answers")
+        yield f"<details><summary>{heading}</summary>\n\n{chr(10).join(answers)}\n\n</details>"
 
     # ---- numbers --------------------------------------------------------------
 

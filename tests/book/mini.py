@@ -49,6 +49,20 @@ import matplotlib.pyplot as plt
 fig, ax = plt.subplots(figsize=(2, 1))
 ax.plot([0, 1]);
 ```
+
+:::{question}
+:answer: 1
+
+Does it rise?
+
+- Yes.
+
+  It does.
+
+- No.
+
+  Look again.
+:::
 """
 
 INDEX = """\

@@ -55,6 +55,16 @@ FAULTS = {
         "{math}`\\nosuchcommand{x}`",
         r"book/part1/chapter\.md:26: WARNING: formula .*nosuchcommand",
     ),
+    "a question without an answer": (
+        ":answer: 1",
+        ":answer: 3",
+        r"book/part1/chapter\.md:4\d: .*:answer: must be a number from 1 to 2",
+    ),
+    "a choice without a reason": (
+        "\n  Look again.\n",
+        "",
+        r"book/part1/chapter\.md:4\d: .*choice 2 needs a paragraph and then its explanation",
+    ),
     "a citation that is not in the bibliography": (
         "The answer is",
         "As {cite:t}`nobody1900` says. The answer is",
