@@ -6,6 +6,8 @@ The library is read as much as it is run: one concept per file, plain functions,
 `dlip.env`        what this machine is, which device to use, how to fix the seeds
 `dlip.data`       pictures: photographs, handwritten digits, clothes, your own files
 `dlip.filters`    named kernels, correlation, convolution, the median filter
+`dlip.models`     the book's own networks, each short enough to be read in one go
+`dlip.zoo`        networks that have learnt already: EfficientNet-Lite0 and torchvision's
 `dlip.plot`       the figures of the book: picture grids, pixel-value tables, curves
 ================  ==============================================================
 
@@ -27,9 +29,9 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time see __getattr__ below
-    from dlip import data, env, filters, plot
+    from dlip import data, env, filters, models, plot, zoo
 
-__all__ = ["__version__", "data", "env", "filters", "plot"]
+__all__ = ["__version__", "data", "env", "filters", "models", "plot", "zoo"]
 
 try:
     __version__ = version("dlip")

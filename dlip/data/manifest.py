@@ -1,4 +1,4 @@
-"""The list of every picture file dlip offers: source, licence, hash, size (`manifest.toml`)."""
+"""The list of every file dlip offers: source, licence, hash, size (`manifest.toml`)."""
 
 import hashlib
 import tomllib
@@ -21,19 +21,22 @@ class Entry:
     Attributes
     ----------
     name
-        What it is called in dlip: `sample_image(name)`, or the function that loads it.
+        What it is called in dlip: `sample_image(name)`, `dlip.zoo.pretrained(name)`, or the
+        function that loads it.
     kind
-        "dataset": shipped with dlip. "photograph": shipped with scikit-image.
+        "dataset": shipped with dlip. "photograph": shipped with scikit-image. "weights": of a
+        network, shipped with a package of their own.
     path
-        Where the file lies, relative to `dlip/data` or to `skimage/data`.
+        Where the file lies, relative to `dlip/data` or to `skimage/data`; for weights, it
+        begins with the name of their package.
     description
-        What it shows.
+        What it shows or does.
     source
         Who made it, and where it was taken from.
     licence, licence_url
         Under which terms it may be used.
     made_by
-        The script in the project's repository that wrote the file; empty for a photograph.
+        The script in the project's repository that wrote the file; empty if there is none.
     sha256
         Hash of the file, 64 hexadecimal digits.
     bytes
@@ -41,7 +44,7 @@ class Entry:
     """
 
     name: str
-    kind: Literal["dataset", "photograph"]
+    kind: Literal["dataset", "photograph", "weights"]
     path: str
     description: str
     source: str
@@ -54,7 +57,25 @@ class Entry:
     @property
     def file(self) -> Path:
         """The absolute path of the file on this machine."""
-        return (DATA_DIR if self.kind == "dataset" else _skimage_data_dir()) / self.path
+        match self.kind:
+            case "dataset":
+                return DATA_DIR / self.path
+            case "photograph":
+                return _skimage_data_dir() / self.path
+            case _:  # "weights", the only kind left
+                package, _, rest = self.path.partition("/")
+                return _package_dir(package, f"the weights of {self.name}") / rest
+
+    @property
+    def package(self) -> str:
+        """The package that brings the file, by the name under which it is installed."""
+        match self.kind:
+            case "dataset":
+                return "dlip"
+            case "photograph":
+                return "scikit-image"
+            case _:
+                return self.path.partition("/")[0].replace("_", "-")
 
 
 @cache
@@ -102,17 +123,22 @@ def verify(entry: Entry) -> None:
     with entry.file.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()
     if found != entry.sha256:
-        package = "dlip" if entry.kind == "dataset" else "scikit-image"
         raise ValueError(
             f"{entry.file} is damaged or another version: expected {entry.bytes} bytes with "
             f"SHA-256 {entry.sha256}, got {entry.file.stat().st_size} bytes with {found}; "
-            f"installing {package} again restores it"
+            f"installing {entry.package} again restores it"
         )
 
 
 def _skimage_data_dir() -> Path:
-    """Return scikit-image's folder of photographs, without the wait of importing it."""
-    spec = find_spec("skimage")
+    """Return scikit-image's folder of photographs."""
+    return _package_dir("skimage", "the photographs") / "data"
+
+
+def _package_dir(package: str, what: str) -> Path:
+    """Return the folder of an installed package without importing it, which may take long."""
+    spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
-        raise FileNotFoundError("the photographs come with scikit-image, which is not installed")
-    return Path(spec.submodule_search_locations[0]) / "data"
+        name = "scikit-image" if package == "skimage" else package.replace("_", "-")
+        raise FileNotFoundError(f"{what} come with {name}, which is not installed")
+    return Path(spec.submodule_search_locations[0])

