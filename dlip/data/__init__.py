@@ -1,19 +1,24 @@
 """Pictures to work with: photographs, handwritten digits, clothes, and your own files.
 
-Everything here runs without a network. Where each file comes from, its licence and its
-SHA-256 stand in `manifest()`.
+Everything here runs without a network, except `image_folder` when it is given an address.
+Where each shipped file comes from, its licence and its SHA-256 stand in `manifest()`.
 """
 
 from dlip.data.digits import digits
 from dlip.data.fashion import FASHION_CLASSES, fashion
+from dlip.data.folder import PhotoFolder, PhotoSplit, Skipped, image_folder
 from dlip.data.manifest import Entry, manifest, verify
 from dlip.data.samples import load_image, sample_image, sample_names
 
 __all__ = [
     "FASHION_CLASSES",
     "Entry",
+    "PhotoFolder",
+    "PhotoSplit",
+    "Skipped",
     "digits",
     "fashion",
+    "image_folder",
     "load_image",
     "manifest",
     "sample_image",
