@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from docutils import nodes
 from facts import facts
 from interface import LANGUAGES
 from sphinx import addnodes
@@ -49,8 +50,16 @@ class TranslateParts(SphinxTransform):
                 toctree["caption"] = catalog.gettext(toctree["caption"])
 
 
+def _mark_latin_emphasis(app: Sphinx, doctree: nodes.document, docname: str) -> None:
+    """Emphasis on Latin letters is italic in a Japanese text too; dots are for Japanese."""
+    for node in doctree.findall(nodes.emphasis):
+        if node.astext().isascii():
+            node["classes"].append("latin")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.add_transform(TranslateParts)
+    app.connect("doctree-resolved", _mark_latin_emphasis)
     app.connect("html-page-context", _add_languages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -84,12 +84,14 @@ def test_interface_is_japanese(path: str, open_page: Open) -> None:
              const out = [];
              const frame = "button, nav, header, footer, summary, dialog, .tool, .headerlink, .admonition-title";
              for (const e of document.querySelectorAll(frame)) {
-               const title = e.closest("section")?.querySelector("h1, h2, h3, h4, h5")?.firstChild?.textContent;
+               const heading = e.closest("section")?.querySelector("h1, h2, h3, h4, h5")?.cloneNode(true);
+               for (const part of heading?.querySelectorAll("a, button, .section-number") ?? []) part.remove();
+               const title = heading?.textContent.trim();
                for (const n of ["aria-label", "title", "placeholder"]) {
                  // A label may name the section it belongs to; the name is text, not interface.
                  if (e.getAttribute(n)) out.push(e.getAttribute(n).replace(title, ""));
                }
-               if (e.matches("button, summary, .tool, .prev-next span, .admonition-title, footer p")) out.push(e.textContent);
+               if (e.matches("button, summary:not(.choice > summary), .tool, .prev-next span, .admonition-title, footer p")) out.push(e.textContent);
              }
              for (const e of document.querySelectorAll(".prev-next span, nav .caption-text, .eqno, .caption-number")) out.push(e.textContent);
              return out;
