@@ -26,9 +26,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-@pytest.mark.parametrize("language", ["en", "ja"])
+@pytest.mark.parametrize("name", ["en/part1/convolution", "ja/part1/gallery"])
 def test_notebook_runs_in_a_clean_environment(
-    language: str, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, wheel: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first cell installs all that the others need; none of them fails."""
     environment = tmp_path / "venv"
@@ -49,7 +49,7 @@ def test_notebook_runs_in_a_clean_environment(
     monkeypatch.delenv("PYTHONPATH", raising=False)
     monkeypatch.setenv("MPLBACKEND", "module://matplotlib_inline.backend_inline")
 
-    path = ROOT / "_build" / "notebooks" / language / "part1" / "convolution.ipynb"
+    path = ROOT / "_build" / "notebooks" / f"{name}.ipynb"
     notebook = nbformat.read(path, as_version=4)
     folder = tmp_path / "work"
     folder.mkdir()
@@ -65,7 +65,7 @@ def test_notebook_runs_in_a_clean_environment(
         for cell in notebook.cells
         for output in cell.get("outputs", ())
     )
-    assert pictures > 10
+    assert pictures > 5
     after = _packages(python)
     assert {"dlip", "torch", "torchvision"} <= after.keys()
     before.pop("setuptools", None)  # the one that venv brings is older than torch needs
