@@ -8,6 +8,7 @@ writing of the text is in ``notebook_text``; this file makes cells of it.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Set
 from pathlib import Path
 from typing import ClassVar
@@ -124,15 +125,28 @@ class NotebookBuilder(Builder):
     supported_image_types: ClassVar = ["image/png", "image/jpeg", "image/svg+xml", "image/webp"]
 
     def init(self) -> None:
-        """Note what every notebook depends on besides its own page."""
-        extensions = sorted(Path(__file__).parent.glob("*.py"))
-        parts = [str(facts()).encode(), *(file.read_bytes() for file in extensions)]
+        """Name the file that says what the notebooks were made from."""
         self.stamp = Path(self.doctreedir, "notebooks.made-from")
-        self.made_from = hashlib.sha256(b"\0".join(parts)).hexdigest()
+
+    def made_from(self) -> str:
+        """Return a hash of what every notebook depends on besides its own page."""
+        env = self.env
+        parts = [
+            # numbers and titles of what other pages refer to
+            json.dumps(
+                [env.toc_secnumbers, env.toc_fignumbers, env.domaindata["std"]["labels"]],
+                sort_keys=True,
+                default=str,
+            ),
+            repr(facts()),
+            *(file.read_text("utf-8") for file in sorted(Path(__file__).parent.glob("*.py"))),
+            *(file.read_text("utf-8") for file in sorted(Path(self.srcdir).glob("*.bib"))),
+        ]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
     def get_outdated_docs(self) -> Iterator[str]:
         """Pages that were read again after their notebook was written."""
-        if not self.stamp.exists() or self.stamp.read_text() != self.made_from:
+        if not self.stamp.exists() or self.stamp.read_text() != self.made_from():
             yield from self.env.found_docs
             return
         for docname in self.env.found_docs & self.env.all_docs.keys():
@@ -173,7 +187,7 @@ class NotebookBuilder(Builder):
         kept = {self.target(name) for name in self.env.found_docs if has_code(self.app, name)}
         for file in set(Path(self.outdir).rglob("*.ipynb")) - kept:
             file.unlink()
-        self.stamp.write_text(self.made_from)
+        self.stamp.write_text(self.made_from())
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -46,6 +46,22 @@ def test_changed_code_executes_that_chapter_only(mini: MiniBook) -> None:
         assert ">48<" in page.read_text(encoding="utf-8")
 
 
+def test_notebooks_are_written_anew_where_needed(mini: MiniBook) -> None:
+    """A page that was not read again keeps its notebook, unless its number has changed."""
+    notebook = mini.root / "_build" / "notebooks" / "ja" / "part1" / "chapter.ipynb"
+    mini.build()
+    written = notebook.stat().st_mtime
+    mini.write("index.md", (mini.root / "book" / "index.md").read_text() + "\nMore.\n")
+    assert mini.build().returncode == 0
+    assert notebook.stat().st_mtime == written
+    assert "# 1. Chapter" in notebook.read_text(encoding="utf-8")
+    mini.write("part1/first.md", "(sec-first)=\n# First\n\nA page before the chapter.\n")
+    toc = mini.root / "_toc.yml"
+    toc.write_text(toc.read_text().replace("chapters:\n", "chapters:\n      - file: part1/first\n"))
+    assert mini.build().returncode == 0
+    assert "# 2. Chapter" in notebook.read_text(encoding="utf-8")
+
+
 def test_changed_library_executes_again(mini: MiniBook) -> None:
     """A chapter's outputs depend on dlip, its data and the requirements too."""
     for name in ("dlip/thing.py", "requirements.txt"):

@@ -37,6 +37,16 @@ def test_no_page_shows_english_for_want_of_a_translation(path: Path) -> None:
     assert found == [], "run make translate, then translate"
 
 
+def test_stored_pages_hold_no_more_than_the_page() -> None:
+    """Each translated page once held the whole environment, ten times its own size."""
+    stored = ROOT / "_build" / "doctrees"
+    pages = sorted((stored / "en" / "part1").glob("*.doctree"))
+    assert pages
+    for page in pages:
+        translated = stored / "ja" / page.relative_to(stored / "en")
+        assert translated.stat().st_size < 2 * page.stat().st_size, translated
+
+
 def test_interface_catalog_is_complete() -> None:
     """Every word of templates and extensions is in the catalog and translated."""
     path = ROOT / "book" / "locale" / "ja" / "LC_MESSAGES" / "interface.po"
