@@ -5,34 +5,27 @@ torchvision's networks (`"resnet50"`, `"vgg16"`, `"vit_b_16"`, …) are download
 are first used. All of them sort photographs into the 1,000 classes of ImageNet.
 """
 
-import hashlib
 import re
-import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.client import HTTPException
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Literal
-from urllib.error import URLError
 
 import torch
 import torchvision
-import torchvision.transforms.functional as TF
+import torchvision.transforms.v2.functional as TF
 from PIL import Image, ImageOps
 from torch import Tensor, nn
+from torchvision.transforms import InterpolationMode
 
 from dlip._check import describe, integer, known
 from dlip._imagenet_ja import JAPANESE
+from dlip.data.download import check_sha256, download
 from dlip.data.manifest import manifest, verify
 from dlip.data.samples import _to_tensor
 from dlip.models.efficientnet_lite import EfficientNetLite0, rename_original
 
 __all__ = ["Preprocessing", "Pretrained", "Provenance", "pretrained"]
-
-SILENCE = 30.0
-"""Seconds to wait for a server that says nothing."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +76,7 @@ class Preprocessing:
             image = _to_tensor(ImageOps.exif_transpose(image))
         _check_photograph(image)
         x: Tensor = TF.resize(
-            image.float(), [self.resize], TF.InterpolationMode(self.interpolation), antialias=True
+            image.float(), [self.resize], InterpolationMode(self.interpolation), antialias=True
         )
         x = TF.center_crop(x, [self.crop, self.crop])
         x = x.clamp(0, 1)  # bicubic interpolation overshoots at edges
@@ -177,26 +170,6 @@ class Pretrained:
     classes_ja: dict[str, str] = field(repr=False)
     input_size: tuple[int, int, int]
     provenance: Provenance
-
-    def undo(self, image: Tensor) -> Tensor:
-        """Turn an input of the network back into an image from 0 to 1, to look at it.
-
-        Parameters
-        ----------
-        image
-            Shape (3, H, W) or (N, 3, H, W), as `preprocess` returns it, perhaps changed since.
-
-        Returns
-        -------
-        Tensor
-            Same shape, cut off at 0 and 1.
-
-        Raises
-        ------
-        TypeError, ValueError
-            If `image` is not such a tensor.
-        """
-        return self.preprocess.undo(image)
 
     def top(self, image: Tensor | Image.Image, k: int = 5) -> list[tuple[str, float]]:
         """Return the `k` most probable classes of a photograph.
@@ -363,38 +336,19 @@ def _paper(name: str) -> str:
 
 
 def _download(name: str, url: str, file: Path) -> None:
-    """Fetch a file and give it its name only when its hash is right."""
-    file.parent.mkdir(parents=True, exist_ok=True)
+    """Fetch a file; it gets its name only when its hash is right."""
     try:
-        with _patience(SILENCE):
-            torch.hub.download_url_to_file(url, str(file), _hash_start(file))
-    except (URLError, HTTPException, ConnectionError, TimeoutError) as error:
+        download(url, file, check=_check_hash)
+    except ConnectionError as error:
         raise ConnectionError(
-            f"the weights of {name!r} are not on this machine, and {url} cannot be downloaded "
-            f"({error}). Fetch {file.name} in another way and save it as {file}, or use "
+            f"the weights of {name!r} are not on this machine: {error}, or use "
             "pretrained('efficientnet_lite0'), whose weights are installed with dlip"
         ) from error
-    except RuntimeError as error:  # the hash is wrong; torch.hub has deleted what arrived
-        raise ValueError(
-            f"what came from {url} is not {file.name}: {error}; nothing was kept"
-        ) from error
-
-
-@contextmanager
-def _patience(seconds: float) -> Iterator[None]:
-    """Give up on a silent server: torch.hub itself would wait for ever."""
-    before = socket.getdefaulttimeout()
-    socket.setdefaulttimeout(seconds)
-    try:
-        yield
-    finally:
-        socket.setdefaulttimeout(before)
 
 
 def _check_hash(file: Path) -> str:
     """Return a file's SHA-256, which must start as the file's name says."""
-    with file.open("rb") as opened:
-        found = hashlib.file_digest(opened, "sha256").hexdigest()
+    found = check_sha256(file)
     if not found.startswith(_hash_start(file)):
         raise ValueError(
             f"{file} is damaged: expected a SHA-256 that starts with {_hash_start(file)}, got "

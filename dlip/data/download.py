@@ -261,8 +261,7 @@ def _fetch(url: str, part: Path, version: Path, file: Path) -> None:
 def _failure(url: str, file: Path, reason: str) -> ConnectionError:
     return ConnectionError(
         f"cannot download {url}: {reason}. If this machine has no network, download the file "
-        "elsewhere, then give its path instead of the address, or save it as "
-        f"'{file}'. dlip.data.digits(), fashion() and sample_image() need no network."
+        f"elsewhere and save it as '{file}'"
     )
 
 

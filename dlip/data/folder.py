@@ -313,7 +313,13 @@ def _find_root(
     store = cache_dir(cache)
     if isinstance(source, str) and re.match(r"[a-z][a-z0-9+.-]+://", source, re.IGNORECASE):
         archive = store / "downloads" / _download_name(source)
-        download(source, archive, sha256=sha256, check=check_archive)
+        try:
+            download(source, archive, sha256=sha256, check=check_archive)
+        except ConnectionError as error:
+            raise ConnectionError(
+                f"{error}, or give its path instead of the address. dlip.data.digits(), "
+                "fashion() and sample_image() need no network."
+            ) from error
     else:
         archive = Path(source).expanduser().absolute()
         if not archive.exists():

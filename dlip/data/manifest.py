@@ -1,12 +1,13 @@
 """The list of every file dlip offers: source, licence, hash, size (`manifest.toml`)."""
 
-import hashlib
 import tomllib
 from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Literal
+
+from dlip.data.download import check_sha256
 
 __all__ = ["Entry", "manifest", "verify"]
 
@@ -120,8 +121,7 @@ def verify(entry: Entry) -> None:
     """
     if not entry.file.is_file():
         raise FileNotFoundError(f"the file of {entry.name!r} is missing: {entry.file}")
-    with entry.file.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+    found = check_sha256(entry.file)
     if found != entry.sha256:
         raise ValueError(
             f"{entry.file} is damaged or another version: expected {entry.bytes} bytes with "

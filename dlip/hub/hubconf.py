@@ -62,13 +62,11 @@ def efficientnet_lite0(pretrained: bool = True, classes: int = 1000) -> nn.Modul
     return zoo.pretrained("efficientnet_lite0").model
 
 
-def digit_cnn(pretrained: bool = False, classes: int = 10, dropout: float = 0.0) -> nn.Module:
+def digit_cnn(classes: int = 10, dropout: float = 0.0) -> nn.Module:
     """DigitCNN: two convolutions and two linear layers, for gray pictures of 28×28 pixels.
 
     Parameters
     ----------
-    pretrained
-        Must be False: there are no weights for it.
     classes, dropout
         As for `dlip.models.DigitCNN`.
 
@@ -80,7 +78,7 @@ def digit_cnn(pretrained: bool = False, classes: int = 10, dropout: float = 0.0)
     Raises
     ------
     TypeError, ValueError
-        If `pretrained` is True, or another value is out of range.
+        If a value is out of range.
 
     Examples
     --------
@@ -88,17 +86,14 @@ def digit_cnn(pretrained: bool = False, classes: int = 10, dropout: float = 0.0)
     >>> sum(parameter.numel() for parameter in digit_cnn().parameters())
     27480
     """
-    _refuse_pretrained(pretrained, "digit_cnn")
     return models.DigitCNN(classes, dropout)
 
 
-def gap_cnn(pretrained: bool = False, classes: int = 10, channels: int = 1) -> nn.Module:
+def gap_cnn(classes: int = 10, channels: int = 1) -> nn.Module:
     """GapCNN: convolutions, global average pooling, one linear layer.
 
     Parameters
     ----------
-    pretrained
-        Must be False: there are no weights for it.
     classes, channels
         As for `dlip.models.GapCNN`.
 
@@ -110,7 +105,7 @@ def gap_cnn(pretrained: bool = False, classes: int = 10, channels: int = 1) -> n
     Raises
     ------
     TypeError, ValueError
-        If `pretrained` is True, or another value is out of range.
+        If a value is out of range.
 
     Examples
     --------
@@ -118,12 +113,10 @@ def gap_cnn(pretrained: bool = False, classes: int = 10, channels: int = 1) -> n
     >>> sum(parameter.numel() for parameter in gap_cnn().parameters())
     47194
     """
-    _refuse_pretrained(pretrained, "gap_cnn")
     return models.GapCNN(classes, channels)
 
 
 def unet(
-    pretrained: bool = False,
     channels_in: int = 1,
     channels_out: int = 1,
     width: int = 16,
@@ -134,8 +127,6 @@ def unet(
 
     Parameters
     ----------
-    pretrained
-        Must be False: there are no weights for it.
     channels_in, channels_out, width, depth, skips
         As for `dlip.models.UNet`.
 
@@ -147,7 +138,7 @@ def unet(
     Raises
     ------
     TypeError, ValueError
-        If `pretrained` is True, or another value is out of range.
+        If a value is out of range.
 
     Examples
     --------
@@ -155,13 +146,4 @@ def unet(
     >>> sum(parameter.numel() for parameter in unet().parameters())
     482449
     """
-    _refuse_pretrained(pretrained, "unet")
     return models.UNet(channels_in, channels_out, width, depth, skips)
-
-
-def _refuse_pretrained(pretrained: bool, name: str) -> None:
-    if pretrained:
-        raise ValueError(
-            f"there are no pretrained weights for {name}: use pretrained=False and train it, "
-            "or use efficientnet_lite0"
-        )
