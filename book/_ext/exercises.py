@@ -3,9 +3,25 @@
 from __future__ import annotations
 
 from docutils import nodes
+from interface import _
 from sphinx.application import Sphinx
+from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.writers.html5 import HTML5Translator
 from sphinx_exercise.nodes import solution_node
+
+
+class NameSolutions(SphinxPostTransform):
+    """Name a solution after its exercise, in the words and the order of the language."""
+
+    default_priority = 22  # right after sphinx-exercise has numbered the titles
+
+    def run(self, **kwargs: object) -> None:
+        """Replace every solution's title."""
+        for solution in self.document.findall(solution_node):
+            title = solution.children[0]
+            number = title.astext().rsplit(" ", 1)[-1]
+            exercise = self.config.numfig_format["exercise"] % number
+            title.children = [nodes.Text(_("Solution to {exercise}").format(exercise=exercise))]
 
 
 def visit_solution(self: HTML5Translator, node: solution_node) -> None:
@@ -33,6 +49,7 @@ def _unwrap_bodies(app: Sphinx, doctree: nodes.document) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     """Register with Sphinx."""
     app.setup_extension("sphinx_exercise")
+    app.add_post_transform(NameSolutions)
     app.add_node(solution_node, override=True, html=(visit_solution, depart_solution))
     app.connect("doctree-read", _unwrap_bodies)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
