@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 SITE  := _build/html
 
 .DEFAULT_GOAL := help
-.PHONY: help book test serve translate clean
+.PHONY: help book test bench serve translate clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,11 @@ book: $(READY)  ## build the book: execute, write every language, notebooks, sea
 test: book  ## build the book, then test library, sources and site
 	@$(PY) tools/browser.py --install
 	@$(PY) -m pytest
+
+bench: $(READY)  ## compare the speed of dlip with that of other packages
+	$(PY) -m pip install --disable-pip-version-check --progress-bar off -q \
+	  -c requirements.txt -r benchmarks/requirements.txt
+	@for script in benchmarks/*.py; do echo "$$script"; $(PY) "$$script" || exit 1; done
 
 serve: $(READY)  ## serve the built book on http://localhost:8000 (PORT=… for another port)
 	@test -f $(SITE)/index.html || { echo "There is no book yet: run make book first."; exit 1; }

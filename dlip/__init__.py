@@ -8,6 +8,8 @@ The library is read as much as it is run: one concept per file, plain functions,
 `dlip.filters`    named kernels, correlation, convolution, the median filter
 `dlip.models`     the book's own networks, each short enough to be read in one go
 `dlip.zoo`        networks that have learnt already: EfficientNet-Lite0 and torchvision's
+`dlip.inspect`    what is in a network: summary, filters, feature maps, receptive fields
+`dlip.explain`    why a network decides so: occlusion, CAM, Grad-CAM, LIME
 `dlip.plot`       the figures of the book: picture grids, pixel-value tables, curves
 ================  ==============================================================
 
@@ -29,9 +31,19 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time see __getattr__ below
-    from dlip import data, env, filters, models, plot, zoo
+    from dlip import data, env, explain, filters, inspect, models, plot, zoo
 
-__all__ = ["__version__", "data", "env", "filters", "models", "plot", "zoo"]
+__all__ = [
+    "__version__",
+    "data",
+    "env",
+    "explain",
+    "filters",
+    "inspect",
+    "models",
+    "plot",
+    "zoo",
+]
 
 try:
     __version__ = version("dlip")
