@@ -49,6 +49,16 @@ def undisturbed(model: nn.Module) -> Iterator[None]:
             parameter.grad = gradient
 
 
+def is_compiled(model: nn.Module) -> bool:
+    """Say whether a part of it is compiled: that takes no hooks, or is compiled anew for each."""
+    return any(
+        isinstance(m, torch.jit.ScriptModule)
+        or hasattr(m, "_orig_mod")  # torch.compile(m)
+        or getattr(m, "_compiled_call_impl", None) is not None  # m.compile()
+        for m in model.modules()
+    )
+
+
 def layer_named(model: nn.Module, name: str) -> nn.Module:
     """Return the submodule that has this name in `model.named_modules()`.
 

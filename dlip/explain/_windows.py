@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dlip._fields import Field, FollowFields
-from dlip._model import channels_last
+from dlip._model import channels_last, is_compiled
 
 Corner = tuple[int, int]
 
@@ -128,10 +128,8 @@ def find_front(model: nn.Module, batch: Tensor, gray: Tensor, window: int) -> Fr
     Both are known of the operations that the model executes. As a model may use the size of
     what it gets, for instance to choose its padding, two windows are computed both ways.
     """
-    if any(
-        isinstance(m, torch.jit.ScriptModule) or hasattr(m, "_orig_mod") for m in model.modules()
-    ):
-        return None  # compiled models take no hooks, or are compiled anew for each
+    if is_compiled(model):
+        return None
     height, width = batch.shape[2:]
     fields = FollowFields()
     outputs: list[tuple[nn.Module, Tensor, int]] = []
@@ -182,9 +180,9 @@ def _front_if_right(
     covered = [cover(batch[0], gray, corner, window) for corner in corners]
     maps: list[Tensor] = []
     with layer.register_forward_hook(lambda m, i, output: maps.append(output.clone())):
-        plain = model(channels_last(torch.stack([batch[0], *covered])))
-        front = Front(layer, maps[0][:1], field, side)
         try:
+            plain = model(channels_last(torch.stack([batch[0], *covered])))
+            front = Front(layer, maps[0][:1], field, side)
             local = scores_local(model, front, batch, gray, corners, window)
         except RuntimeError:  # sizes do not fit
             return None

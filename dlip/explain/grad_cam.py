@@ -1,6 +1,7 @@
 """Grad-CAM: class activation maps of any convolutional network, by means of gradients."""
 
 import torch
+from captum.attr import LayerGradCam
 from torch import Tensor, nn
 
 from dlip._model import check_maps, input_batch, layer_named, undisturbed
@@ -75,32 +76,24 @@ def grad_cam(
         batch = input_batch(model, image).clone()
         if layer is None:
             layer = _last_feature_layer(model, batch)
-        maps: list[Tensor] = []
+        module = layer_named(model, layer)
 
-        def take(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        def begin(module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
             check_maps(output, layer)
-            # Gradients are wanted from here on only. The copy protects the maps from layers
-            # that write their result over their input, such as ReLU(inplace=True).
-            maps.append(output.detach().requires_grad_())
-            return maps[-1].clone()
+            return output.detach()  # gradients are wanted from here on only
 
-        with layer_named(model, layer).register_forward_hook(take), torch.enable_grad():
+        def score(batch: Tensor) -> Tensor:
             scores = class_scores(model, batch)
-        score = scores[0, target_class(scores, target)]
-        gradients = _gradients(score, maps, layer)
-        weights = gradients.mean(dim=(1, 2), keepdim=True)
-        activation = (weights * maps[-1][0].detach()).sum(dim=0)
-        return enlarge(activation.relu() if relu else activation, image)
+            return scores[:, target_class(scores, target)]
 
-
-def _gradients(score: Tensor, maps: list[Tensor], layer: str) -> Tensor:
-    """Return the gradient (K, h, w) of the score with respect to the last of the maps."""
-    gradients = None
-    if maps and score.requires_grad:
-        (gradients,) = torch.autograd.grad(score, maps[-1], allow_unused=True)
-    if gradients is None:
-        raise ValueError(f"expected a layer that the score depends on, got {layer!r}")
-    return gradients[0]
+        with module.register_forward_hook(begin):
+            try:
+                maps = LayerGradCam(score, module).attribute(batch, relu_attributions=relu)
+            except (AssertionError, RuntimeError) as error:  # the layer not used, its maps not used
+                raise ValueError(
+                    f"expected a layer that the score depends on, got {layer!r}: {error}"
+                ) from error
+        return enlarge(maps[0, 0].detach(), image)
 
 
 def _last_feature_layer(model: nn.Module, batch: Tensor) -> str:

@@ -1,4 +1,8 @@
-"""Occlusion: cover a part of the image and see by how much the score falls."""
+"""Occlusion: cover a part of the image and see by how much the score falls.
+
+Captum's `Occlusion` computes the same, but all of the model for each window; leaving out what
+a window cannot change (`_windows`, `_fold`) takes a third of the time, as `make bench` shows.
+"""
 
 from itertools import product
 
@@ -7,9 +11,10 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from dlip._check import integer
-from dlip._model import input_batch, undisturbed
+from dlip._model import channels_last, input_batch, undisturbed
 from dlip.explain._common import class_scores, filling, images_at_once, target_class
-from dlip.explain._windows import find_front, scores_local, scores_plain
+from dlip.explain._fold import folded
+from dlip.explain._windows import cover, find_front, scores_local, scores_plain
 
 __all__ = ["occlusion"]
 
@@ -86,16 +91,20 @@ def occlusion(
     >>> dlip.explain.occlusion(model, torch.ones(1, 4, 4), window=2, stride=2)[0]
     tensor([4., 4., 4., 4.])
     """
-    with undisturbed(model), torch.no_grad():
-        whole = input_batch(model, image)
+    # Inference mode would hide the single operations that `find_front` has to see.
+    with undisturbed(model), torch.inference_mode(False), torch.no_grad():
+        whole = input_batch(model, image).clone()
         corners = _corners(whole, window, stride)
         gray = filling(baseline, whole[0])
         at_once = images_at_once(batch_size, whole[0])
         scores = class_scores(model, whole)
         target = target_class(scores, target)
 
-        # Finding out what need not be recomputed takes as long as some ten windows.
-        front = find_front(model, whole, gray, window) if len(corners) > 40 else None
+        fast, front = model, None
+        if len(corners) > 40:  # the preparations take as long as some twenty windows
+            covered = cover(whole[0], gray, corners[len(corners) // 2], window)
+            fast = folded(model, channels_last(torch.stack([whole[0], covered])))
+            front = find_front(fast, whole, gray, window)
         if front is not None and batch_size is None:
             at_once *= 2  # the largest maps are computed for a part of the image only
         total = torch.zeros_like(whole[0, 0])  # of the drops, for each pixel
@@ -105,9 +114,9 @@ def occlusion(
             for start in range(0, len(corners), at_once):
                 some = corners[start : start + at_once]
                 if front is None:
-                    covered = scores_plain(model, whole, gray, some, window)
+                    covered = scores_plain(fast, whole, gray, some, window)
                 else:
-                    covered = scores_local(model, front, whole, gray, some, window)
+                    covered = scores_local(fast, front, whole, gray, some, window)
                 drops = scores[0, target] - covered[:, target]
                 for drop, (y, x) in zip(drops, some, strict=True):
                     total[y : y + window, x : x + window] += drop

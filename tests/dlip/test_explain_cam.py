@@ -1,6 +1,5 @@
-"""cam and grad_cam against the definition, torchvision's networks, grad-cam and Captum; overlay."""
+"""cam and grad_cam against the definition, torchvision's networks and grad-cam; overlay."""
 
-import captum.attr
 import matplotlib
 import numpy as np
 import pytest
@@ -151,15 +150,23 @@ def test_grad_cam_of_a_small_network_against_the_package(target, layer):
 
 
 @pytest.mark.parametrize("relu", [True, False])
-@pytest.mark.parametrize("layer", ["conv", "relu", "pool"])
-def test_grad_cam_against_captum(layer, relu):
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_grad_cam_against_the_definition(count, relu):
     model = Flat().eval()
+    names = ["conv", "relu", "pool"]
     image = torch.randn(1, 12, 12)
-    explain = captum.attr.LayerGradCam(model, model.get_submodule(layer))
-    inputs = image[None].clone().requires_grad_()
     for target in range(3):
-        small = explain.attribute(inputs, target, relu_attributions=relu)[0, 0].detach()
-        result = grad_cam(model, image, target, layer=layer, relu=relu)
+        maps = image[None]
+        for name in names[:count]:
+            maps = getattr(model, name)(maps)
+        maps = maps.detach().requires_grad_()
+        x = maps
+        for name in names[count:]:
+            x = getattr(model, name)(x)
+        model.output(model.hidden(x.flatten(1)).relu())[0, target].backward()
+        small = torch.einsum("k,khw->hw", maps.grad[0].mean((1, 2)), maps[0].detach())
+        small = small.relu() if relu else small
+        result = grad_cam(model, image, target, layer=names[count - 1], relu=relu)
         torch.testing.assert_close(result, enlarged(small, image))
 
 
@@ -256,6 +263,24 @@ def test_grad_cam_of_a_layer_whose_result_is_thrown_away():
     for frozen in (False, True):
         with pytest.raises(ValueError, match="the score depends on, got 'side'"):
             grad_cam(model.requires_grad_(not frozen), IMAGE, layer="side")
+
+
+def test_grad_cam_of_a_layer_that_is_used_twice_takes_the_last_maps():
+    class Twice(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.linear = nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3, 4)
+
+        def forward(self, x):
+            return self.linear(self.conv(self.conv(x).relu()).mean((2, 3)))
+
+    model = Twice().eval()
+    first = model.conv(IMAGE[None]).relu()
+    result = grad_cam(model, IMAGE, 1, layer="conv", relu=False)
+    # After the last convolution the network is global average pooling and a linear layer.
+    weights = model.linear.weight[1].detach() / (16 * 20)
+    expected = torch.einsum("k,khw->hw", weights, model.conv(first)[0].detach())
+    torch.testing.assert_close(result, expected)
 
 
 def test_grad_cam_needs_convolutions():
