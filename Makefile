@@ -20,7 +20,7 @@ book: $(READY)  ## build the book: execute, write every language, notebooks, sea
 
 test: book  ## build the book, then test library, sources and site
 	@$(PY) tools/browser.py --install
-	@$(PY) -m pytest
+	@OMP_WAIT_POLICY=PASSIVE $(PY) -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 bench: $(READY)  ## compare the speed of dlip with that of other packages
 	$(PY) -m pip install --disable-pip-version-check --progress-bar off -q \

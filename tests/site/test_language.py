@@ -72,6 +72,7 @@ ENGLISH = re.compile(r"[A-Za-z]{3,}")
 NAMES = {
     *("Colab", "Binder", "English", "ipynb", "BibTeX", "Google", "dlip", "contributors", "BSD"),
     *("Colaboratory", "Conv", "Sobel", "Clause", "Python", "PyTorch", "Jupyter", "NumPy", "SciPy"),
+    *("CNN", "CAM", "Grad", "LIME", "ONNX"),
 }
 
 
