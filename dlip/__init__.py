@@ -10,6 +10,7 @@ The library is read as much as it is run: one concept per file, plain functions,
 `dlip.zoo`        networks that have learnt already: EfficientNet-Lite0 and torchvision's
 `dlip.inspect`    what is in a network: summary, filters, feature maps, receptive fields
 `dlip.explain`    why a network decides so: occlusion, CAM, Grad-CAM, LIME
+`dlip.train`      training: the loop, its history, and how good the result is
 `dlip.plot`       the figures of the book: picture grids, pixel-value tables, curves
 ================  ==============================================================
 
@@ -31,7 +32,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time see __getattr__ below
-    from dlip import data, env, explain, filters, inspect, models, plot, zoo
+    from dlip import data, env, explain, filters, inspect, models, plot, train, zoo
 
 __all__ = [
     "__version__",
@@ -42,6 +43,7 @@ __all__ = [
     "inspect",
     "models",
     "plot",
+    "train",
     "zoo",
 ]
 

@@ -6,7 +6,7 @@ is shown; elsewhere use `display(figure)` or `figure.savefig("name.png")`.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,7 +23,20 @@ from torch import Tensor
 
 from dlip._check import describe, integer
 
-__all__ = ["OKABE_ITO", "SIGNED", "curves", "images", "pixel_table", "pixel_tables"]
+if TYPE_CHECKING:
+    from dlip.train import History
+
+__all__ = [
+    "OKABE_ITO",
+    "SHARE",
+    "SIGNED",
+    "confusion_matrix",
+    "curves",
+    "images",
+    "learning_curves",
+    "pixel_table",
+    "pixel_tables",
+]
 
 Array = Tensor | NDArray[Any]
 
@@ -51,6 +64,11 @@ SIGNED = LinearSegmentedColormap.from_list(
     N=257,  # odd, so that 0 is exactly white
 )
 """Colour map for signed values: blue is negative, white zero, red positive."""
+
+SHARE = LinearSegmentedColormap.from_list(
+    "dlip.share", ["#ffffff", "#a8d0e8", "#3f8ac5", "#08407e"]
+)
+"""Colour map for parts of a whole: white is none, the darker the more."""
 
 
 def images(
@@ -260,6 +278,7 @@ def curves(
     title: str | None = None,
     ylim: tuple[float, float] | None = None,
     log: bool = False,
+    logx: bool = False,
 ) -> Figure:
     """Draw lines, each with its name at its right end.
 
@@ -275,8 +294,8 @@ def curves(
         Text above the figure.
     ylim
         Lowest and highest value of the vertical axis.
-    log
-        True: the vertical axis is logarithmic.
+    log, logx
+        True: the vertical, or the horizontal, axis is logarithmic.
 
     Returns
     -------
@@ -300,22 +319,131 @@ def curves(
     figure, (ax,) = _new_figure(1, 1, (WIDTH, 3.5))
     if log:
         ax.set_yscale("log")
-    styles = ["-", "--", "-.", ":", "-", "--", "-."]  # so that colour is not all that differs
-    for (name, (xs, ys)), color, style in zip(lines.items(), OKABE_ITO, styles, strict=False):
-        ax.plot(xs, ys, style, color=color, linewidth=2, label=name)
-    if all((xs == xs.round()).all() for xs, _ in lines.values()):
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no epoch 0.5
-    ax.grid(color="#dddddd", linewidth=0.6)
-    ax.set_axisbelow(True)
-    ax.spines[["top", "right"]].set_visible(False)
-    ax.set_xlabel(xlabel, fontsize=TEXT)
-    ax.set_ylabel(ylabel, fontsize=TEXT)
-    ax.tick_params(labelsize=11)
+    if logx:
+        ax.set_xscale("log")
+    _draw_lines(ax, lines, xlabel, ylabel)
     if title is not None:
         ax.set_title(title, fontsize=TEXT)
     if ylim is not None:
         ax.set_ylim(*ylim)
     _label_ends(ax)
+    return figure
+
+
+def learning_curves(history: "History | Mapping[str, History]") -> Figure:
+    """Draw the loss, and below it the accuracy, of each epoch of a training.
+
+    Of one training, both curves are drawn, training and validation. If the model has the
+    weights of another epoch than the last, a dotted line marks it. To compare several
+    trainings, give their names, too; then only the curves of the validation are drawn, or
+    those of the training if none of them has a validation.
+
+    Parameters
+    ----------
+    history
+        What `dlip.train.fit` returned, or up to 7 of them with their names.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    ValueError
+        If there is no history, there are more than 7, one has no epoch, or only some have a
+        validation.
+
+    Examples
+    --------
+    >>> import dlip
+    >>> short = dlip.train.History(loss=[2.1, 0.7], val_loss=[1.0, 0.6], kept_epoch=2)
+    >>> figure = dlip.plot.learning_curves(short)
+    >>> figure = dlip.plot.learning_curves({"one": short, "another": short})
+    """
+    if not isinstance(history, Mapping):
+        panels = _both(history)
+    elif 1 <= len(history) <= len(OKABE_ITO):
+        panels = _compared(history)
+    else:
+        raise ValueError(f"expected 1 to {len(OKABE_ITO)} histories, got {len(history)}")
+    figure, axes = _new_figure(len(panels), 1, (WIDTH, 0.4 + 2.6 * len(panels)))
+    for ax, (ylabel, series) in zip(axes, panels.items(), strict=True):
+        lines: dict[str, tuple[NDArray[Any], NDArray[Any]]] = {}
+        for name, values in series.items():  # trainings may differ in length
+            lines |= _lines({name: values}, np.arange(1, len(values) + 1))
+        _draw_lines(ax, lines, "epoch", ylabel)
+        if all(len(xs) == 1 for xs, _ in lines.values()):
+            ax.set_xlim(0.5, 1.5)
+            ax.set_xticks([1])
+        _label_ends(ax)
+        if not isinstance(history, Mapping) and 0 < history.kept_epoch < history.epochs:
+            ax.axvline(history.kept_epoch, color="#666666", linestyle=":", linewidth=1.5)
+            axes[0].set_title(f"weights kept: those of epoch {history.kept_epoch}", fontsize=TEXT)
+    return figure
+
+
+def confusion_matrix(
+    matrix: Array, names: Sequence[str] | None = None, *, title: str | None = None
+) -> Figure:
+    """Show which class is taken for which: true classes in rows, predicted ones in columns.
+
+    The numbers count pictures; a cell without a number counts none. The colour shows the
+    part of its row, so that a rare class has a dark diagonal, too, if it is recognized.
+
+    Parameters
+    ----------
+    matrix
+        Shape (K, K), counts: row i, column j how often class i was taken for class j.
+        `dlip.train.evaluate` makes one. Numbers are left out where cells are too small.
+    names
+        One for each class; by default 0, 1, 2, ….
+    title
+        Text above the figure.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    TypeError
+        If `matrix` is neither a tensor nor an array.
+    ValueError
+        If it is not square, a value is no count, or the number of names differs.
+
+    Examples
+    --------
+    >>> import torch, dlip
+    >>> counts = torch.tensor([[48, 2], [5, 45]])
+    >>> figure = dlip.plot.confusion_matrix(counts, ["cat", "dog"])
+    """
+    counts = _values(matrix)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1]:
+        raise ValueError(f"expected counts of shape (K, K), got {tuple(matrix.shape)}")
+    if (counts < 0).any() or (counts != counts.round()).any():
+        raise ValueError("expected counts, whole numbers from 0 on, got other values")
+    classes = len(counts)
+    labels = _titles(names, classes, "class") or [str(i) for i in range(classes)]
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+
+    longest = max(map(len, labels)) * 0.6 * 11 / 72  # inches of the longest name
+    side = min(WIDTH - longest - 0.6, max(2.5, 0.6 * classes))
+    slanted = longest > 0.9 * side / classes
+    figure, (ax,) = _new_figure(
+        1, 1, (side + longest + 0.6, side + (longest if slanted else 0.2) + (0.9 if title else 0.6))
+    )
+    cells = ax.imshow(shares, cmap=SHARE, norm=Normalize(0, 1), interpolation="nearest")
+    if classes <= MOST_CELLS:
+        ax.set_xticks(range(classes), labels, rotation=90 if slanted else 0)
+        ax.set_yticks(range(classes), labels)
+    ax.set_xlabel("predicted class", fontsize=TEXT)
+    ax.set_ylabel("true class", fontsize=TEXT)
+    ax.tick_params(labelsize=11, length=0)
+    ax.grid(False)
+    ax.spines[:].set(visible=True, color="#bbbbbb", linewidth=0.5)
+    if title is not None:
+        ax.set_title(title, fontsize=TEXT)
+    _write_counts(cells, counts, shares)
     return figure
 
 
@@ -342,14 +470,17 @@ def _check_positive(value: float | None, what: str) -> None:
         raise ValueError(f"expected {what} to be a finite number greater than 0, got {value}")
 
 
-def _titles(titles: Sequence[object] | Tensor | None, count: int) -> list[str] | None:
+def _titles(
+    titles: Sequence[object] | Tensor | None, count: int, each: str = "image"
+) -> list[str] | None:
     if titles is None:
         return None
+    what = "titles" if each == "image" else "names"
     if isinstance(titles, str):
-        raise TypeError(f"expected a list of {count} titles, got one string {titles!r}")
+        raise TypeError(f"expected a list of {count} {what}, got one string {titles!r}")
     names = [str(title) for title in (titles.tolist() if isinstance(titles, Tensor) else titles)]
     if len(names) != count:
-        raise ValueError(f"expected {count} titles, one for each image, got {len(names)}")
+        raise ValueError(f"expected {count} {what}, one for each {each}, got {len(names)}")
     return names
 
 
@@ -502,6 +633,28 @@ def _draw_cells(
     return cells
 
 
+def _write_counts(cells: AxesImage, counts: NDArray[Any], shares: NDArray[Any]) -> None:
+    """Write the counts that are not 0 into the cells, if they fit."""
+    ax, figure = cells.axes, _figure_of(cells.axes)
+    figure.draw_without_rendering()  # settles the layout, so that the cells have their size
+    cell = ax.get_window_extent().width / figure.dpi * 72 / len(counts)  # in points
+    widest = _width(f"{counts.max():.0f}")
+    if widest * SMALLEST_TEXT > 0.98 * cell:
+        return
+    size = min(TEXT, 0.85 * cell / widest, 0.6 * cell)
+    for row, col in np.argwhere(counts > 0):
+        color = _text_color(cells.cmap(cells.norm(shares[row, col])))
+        ax.text(
+            col,
+            row,
+            f"{counts[row, col]:.0f}",
+            ha="center",
+            va="center_baseline",
+            fontsize=max(SMALLEST_TEXT, size),
+            color=color,
+        )
+
+
 def _write_numbers(cells: AxesImage, values: NDArray[Any], digits: int | None) -> None:
     if digits is not None:
         integer(digits, "digits", least=0)
@@ -592,6 +745,54 @@ def _lines(
     return lines
 
 
+def _both(history: "History") -> dict[str, dict[str, Sequence[float]]]:
+    """Return the curves of one training, by the panel they belong to."""
+    panels: dict[str, dict[str, Sequence[float]]] = {"loss": {"training": history.loss}}
+    if history.val_loss:
+        panels["loss"]["validation"] = history.val_loss
+    if history.accuracy:
+        panels["accuracy"] = {"training": history.accuracy}
+    if history.val_accuracy:
+        panels.setdefault("accuracy", {})["validation"] = history.val_accuracy
+    return panels
+
+
+def _compared(histories: "Mapping[str, History]") -> dict[str, dict[str, Sequence[float]]]:
+    """Return one curve for each training, by the panel it belongs to."""
+    validated = sum(bool(history.val_loss) for history in histories.values())
+    if validated not in (0, len(histories)):
+        raise ValueError("to be compared, all histories must have a validation, or none")
+    what, prefix = ("validation ", "val_") if validated else ("training ", "")
+    panels = {
+        what + name: {key: getattr(h, prefix + name) for key, h in histories.items()}
+        for name in ("loss", "accuracy")
+    }
+    if not all(panels[what + "accuracy"].values()):
+        del panels[what + "accuracy"]
+    return panels
+
+
+def _draw_lines(
+    ax: Axes,
+    lines: dict[str, tuple[NDArray[Any], NDArray[Any]]],
+    xlabel: str,
+    ylabel: str,
+) -> None:
+    """Draw the lines, still without their names."""
+    styles = ["-", "--", "-.", ":", "-", "--", "-."]  # so that colour is not all that differs
+    for (name, (xs, ys)), color, style in zip(lines.items(), OKABE_ITO, styles, strict=False):
+        marker = "o" if len(xs) == 1 else ""  # a line of one point would not be seen
+        ax.plot(xs, ys, style, color=color, linewidth=2, marker=marker, label=name)
+    if ax.get_xscale() == "linear" and all((xs == xs.round()).all() for xs, _ in lines.values()):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))  # there is no epoch 0.5
+    ax.grid(color="#dddddd", linewidth=0.6)
+    ax.set_axisbelow(True)
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.set_xlabel(xlabel, fontsize=TEXT)
+    ax.set_ylabel(ylabel, fontsize=TEXT)
+    ax.tick_params(labelsize=11)
+
+
 def _vector(values: Sequence[float] | Array) -> NDArray[Any]:
     if isinstance(values, Tensor):
         values = values.detach().cpu().numpy()
@@ -618,6 +819,7 @@ def _label_ends(ax: Axes) -> None:
     heights[-1] = min(heights[-1], 1.0)
     for i in reversed(range(len(heights) - 1)):  # … and, where that left the axes, down again
         heights[i] = min(heights[i], heights[i + 1] - gap)
+    right = max(end[1] for end in ends)
     for height, (_, x, y, line) in zip(heights, ends, strict=True):
         ax.annotate(
             str(line.get_label()),
@@ -626,5 +828,11 @@ def _label_ends(ax: Axes) -> None:
             textcoords="axes fraction",
             va="center",
             fontsize=TEXT,
-            arrowprops={"arrowstyle": "-", "color": line.get_color(), "linewidth": 1},
+            arrowprops={
+                "arrowstyle": "-",
+                "color": line.get_color(),
+                "linewidth": 1,
+                # Lest the way to the name look like the line itself.
+                "linestyle": "-" if x == right else (0, (1, 4)),
+            },
         )

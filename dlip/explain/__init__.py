@@ -18,6 +18,12 @@ the model predicts. An explanation is a Tensor[H, W]: one value for each pixel o
 The model may be in training mode and on any device. It is evaluated, and left as it was.
 """
 
+import warnings
+
+with warnings.catch_warnings():  # that a notebook has no widgets, for progress bars not used
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    import captum.attr  # noqa: F401
+
 from dlip.explain.cam import cam
 from dlip.explain.curves import Curves, deletion_insertion
 from dlip.explain.grad_cam import grad_cam

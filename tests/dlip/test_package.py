@@ -27,8 +27,14 @@ def test_data_and_filters_do_without_matplotlib_and_skimage():
     assert not loaded & {"matplotlib", "skimage"}
 
 
+def test_training_does_without_matplotlib_and_torchmetrics():
+    loaded = modules_after("import dlip; dlip.train")
+    assert "accelerate" in loaded
+    assert not loaded & {"matplotlib", "torchmetrics", "torchvision"}
+
+
 def test_submodules():
-    for name in ("data", "env", "filters", "models", "plot", "zoo"):
+    for name in ("data", "env", "filters", "models", "plot", "train", "zoo"):
         assert getattr(dlip, name).__name__ == f"dlip.{name}"
         assert name in dir(dlip)
     with pytest.raises(AttributeError, match=r"no attribute 'filtres'; it has .*filters"):

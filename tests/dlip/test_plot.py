@@ -16,9 +16,20 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
+import dlip
 from dlip.data import digits, sample_image
 from dlip.filters import KERNELS, correlate, kernel
-from dlip.plot import OKABE_ITO, SIGNED, curves, images, pixel_table, pixel_tables
+from dlip.plot import (
+    OKABE_ITO,
+    SIGNED,
+    confusion_matrix,
+    curves,
+    images,
+    learning_curves,
+    pixel_table,
+    pixel_tables,
+)
+from dlip.train import History
 
 DIGIT = digits("train")[0][7]
 EDGES = correlate(DIGIT, kernel("sobel_x"))
@@ -533,6 +544,143 @@ def test_x_gaps_limits_and_logarithm():
 def test_bad_curves(series, options, message):
     with pytest.raises(ValueError, match=message):
         curves(series, **options)
+
+
+def test_horizontal_logarithm():
+    figure = curves({"a": [3.0, 1, 2]}, x=[0.001, 0.01, 0.1], logx=True, xlabel="learning rate")
+    check_text(figure)
+    assert figure.axes[0].get_xscale() == "log"
+
+
+# Training
+
+
+def trained(epochs: int, shift: float = 0.0, **more) -> History:
+    falling = [2 * 0.7**epoch + 0.1 + shift for epoch in range(epochs)]
+    options = {"val_loss": [1.1 * loss for loss in falling], "lr": [0.1] * epochs}
+    options |= {"accuracy": [1 - loss / 3 for loss in falling]}
+    options |= {"val_accuracy": [1 - loss / 2.5 for loss in falling], "kept_epoch": epochs}
+    return History(loss=falling, **(options | more))
+
+
+@both_styles
+@pytest.mark.parametrize("epochs", [1, 2, 14, 100])
+def test_learning_curves(epochs, style):
+    history = trained(epochs)
+    figure = learning_curves(history)
+    check_text(figure)
+    loss, accuracy = figure.axes
+    drawn = {line.get_label(): line for line in loss.get_lines()}
+    assert list(drawn) == ["training", "validation"]
+    assert drawn["training"].get_ydata().tolist() == history.loss
+    assert drawn["validation"].get_ydata().tolist() == history.val_loss
+    assert drawn["training"].get_xdata().tolist() == list(range(1, epochs + 1))
+    assert [line.get_ydata().tolist() for line in accuracy.get_lines()] == [
+        history.accuracy,
+        history.val_accuracy,
+    ]
+    assert (loss.get_ylabel(), accuracy.get_ylabel()) == ("loss", "accuracy")
+    ticks = [t for t in loss.get_xticks() if 1 <= t <= epochs]
+    assert ticks == [round(t) for t in ticks]
+
+
+def test_learning_curves_without_validation_or_accuracy():
+    figure = learning_curves(trained(5, val_loss=[], val_accuracy=[]))
+    assert [[line.get_label() for line in ax.get_lines()] for ax in figure.axes] == [
+        ["training"]
+    ] * 2
+    assert len(learning_curves(trained(5, accuracy=[], val_accuracy=[])).axes) == 1
+
+
+def test_learning_curves_mark_the_kept_epoch():
+    figure = learning_curves(trained(9, kept_epoch=6))
+    check_text(figure)
+    for ax in figure.axes:
+        assert list(ax.get_lines()[-1].get_xdata()) == [6, 6]
+    assert figure.axes[0].get_title() == "weights kept: those of epoch 6"
+
+
+def test_learning_curves_side_by_side():
+    histories = {"SGD": trained(5), "Adam": trained(9, shift=0.1)}
+    figure = learning_curves(histories)
+    check_text(figure)
+    assert [ax.get_ylabel() for ax in figure.axes] == ["validation loss", "validation accuracy"]
+    lines = figure.axes[0].get_lines()
+    assert [line.get_label() for line in lines] == ["SGD", "Adam"]
+    assert [line.get_ydata().tolist() for line in lines] == [h.val_loss for h in histories.values()]
+    without = {name: trained(5, val_loss=[], val_accuracy=[]) for name in "ab"}
+    assert [ax.get_ylabel() for ax in learning_curves(without).axes] == [
+        "training loss",
+        "training accuracy",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("history", "message"),
+    [
+        ({}, "1 to 7 histories, got 0"),
+        ({str(i): trained(2) for i in range(8)}, "1 to 7 histories, got 8"),
+        (History(), "values for 'training', got none"),
+        ({"a": trained(2), "b": trained(2, val_loss=[])}, "must have a validation, or none"),
+    ],
+)
+def test_bad_histories(history, message):
+    with pytest.raises(ValueError, match=message):
+        learning_curves(history)
+
+
+COUNTS = np.random.default_rng(0).integers(0, 9, (10, 10)) * (np.arange(100).reshape(10, 10) % 3)
+COUNTS = COUNTS + 180 * np.eye(10, dtype=int)
+COUNTS[4] = 0  # a class without pictures
+
+
+@both_styles
+@pytest.mark.parametrize("names", [None, dlip.data.FASHION_CLASSES, list("abcdefghij")])
+def test_confusion_matrix(names, style):
+    figure = confusion_matrix(torch.from_numpy(COUNTS), names, title="Test")
+    check_text(figure)
+    assert figure.get_size_inches()[0] <= 7.01
+    ax = figure.axes[0]
+    assert (ax.get_xlabel(), ax.get_ylabel()) == ("predicted class", "true class")
+    labels = [str(name) for name in (names or range(10))]
+    assert [t.get_text() for t in ax.get_yticklabels()] == labels
+    assert [t.get_text() for t in ax.get_xticklabels()] == labels
+    drawn = cells(figure)
+    assert set(drawn) == set(zip(*COUNTS.nonzero(), strict=True))
+    for (row, col), (text, background) in drawn.items():
+        assert text.get_text() == str(COUNTS[row, col])
+        assert contrast(to_rgb(text.get_color()), background) >= 4.5
+
+
+def test_confusion_matrix_is_darker_where_the_part_of_the_row_is_larger():
+    drawn = cells(confusion_matrix(np.array([[90, 10], [1, 9]])))
+    bright = {where: luminance(background) for where, (_, background) in drawn.items()}
+    assert bright[0, 0] == pytest.approx(bright[1, 1], abs=0.01)  # both 90 %
+    assert bright[0, 1] == pytest.approx(bright[1, 0], abs=0.01)  # both 10 %
+    assert bright[0, 0] < bright[0, 1]
+
+
+@pytest.mark.parametrize("classes", [1, 2, 20, 32, 100])
+def test_confusion_matrices_of_any_size(classes):
+    figure = confusion_matrix(50 * np.eye(classes))
+    check_text(figure)
+    assert len(figure.axes[0].texts) == (classes if classes <= 32 else 0)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "names", "error", "message"),
+    [
+        (np.ones((2, 3)), None, ValueError, r"shape \(K, K\), got \(2, 3\)"),
+        (np.ones(4), None, ValueError, r"got \(4,\)"),
+        (-np.eye(2), None, ValueError, "whole numbers from 0 on"),
+        (np.eye(2) / 2, None, ValueError, "whole numbers from 0 on"),
+        (np.eye(2), ["cat"], ValueError, "expected 2 names, one for each class, got 1"),
+        ([[1, 0], [0, 1]], None, TypeError, "tensor or an array"),
+    ],
+)
+def test_bad_confusion_matrices(matrix, names, error, message):
+    with pytest.raises(error, match=message):
+        confusion_matrix(matrix, names)
 
 
 # Colours, files, notebooks
