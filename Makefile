@@ -9,7 +9,7 @@ READY := $(VENV)/.ready
 SITE  := _build/html
 
 .DEFAULT_GOAL := help
-.PHONY: help book test bench serve translate clean
+.PHONY: help book test bench repeat numbers serve translate clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,6 +26,12 @@ bench: $(READY)  ## compare the speed of dlip with that of other packages
 	$(PY) -m pip install --disable-pip-version-check --progress-bar off -q \
 	  -c requirements.txt -r benchmarks/requirements.txt
 	@for script in benchmarks/*.py; do echo "$$script"; $(PY) "$$script" || exit 1; done
+
+repeat: book  ## execute every chapter a second time and compare its text and numbers
+	@$(PY) tools/repeat.py
+
+numbers: book  ## record the numbers in the prose, after a change that is meant to change them
+	@$(PY) tools/glued.py
 
 serve: $(READY)  ## serve the built book on http://localhost:8000 (PORT=… for another port)
 	@test -f $(SITE)/index.html || { echo "There is no book yet: run make book first."; exit 1; }

@@ -1,0 +1,101 @@
+"""The numbers that chapters compute for their prose: read them, and record them.
+
+A chapter puts a computed number into its text with `glue`. `tests/book/numbers.json` records
+all of them, so that a change of code, data or a package that changes what the book says is
+noticed. Run this after such a change, and look at the difference before you commit it:
+
+    make numbers
+
+The test allows what another processor or another number of threads may change. A number
+that may change more stands under "loose" in the record, by name and with the reason.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import nbformat
+from execute import cache_folder, chapters, read
+from jupyter_cache import get_cache
+
+RECORD = "tests/book/numbers.json"
+RELATIVE, ABSOLUTE = 0.1, 0.02
+
+
+def executed(root: Path) -> dict[str, nbformat.NotebookNode]:
+    """Return every chapter with the outputs that the build has kept."""
+    cache = get_cache(str(cache_folder(root)))
+    notebooks = {}
+    for path in chapters(root):
+        name = path.relative_to(root / "book").with_suffix("").as_posix()
+        found = cache.match_cache_notebook(read(root, path))
+        notebooks[name] = cache.get_cache_bundle(found.pk).nb
+    return notebooks
+
+
+def numbers(notebook: nbformat.NotebookNode) -> dict[str, float | str]:
+    """Return what a chapter glues by name; not from cells whose outputs vary, such as times."""
+    found: dict[str, float | str] = {}
+    for cell in notebook.cells:
+        if "volatile" in cell.metadata.get("tags", ()):
+            continue
+        for output in cell.get("outputs", ()):
+            name = output.get("metadata", {}).get("scrapbook", {}).get("name")
+            if name is not None:
+                found[name] = _value(output.data)
+    return found
+
+
+def _value(data: dict[str, str]) -> float | str:
+    text = next(data[kind] for kind in data if kind.endswith("text/plain"))
+    try:
+        return float(text)
+    except ValueError:
+        return text
+
+
+def differences(
+    recorded: dict[str, float | str], now: dict[str, float | str], loose: dict[str, str]
+) -> list[str]:
+    """Return, line by line, how the numbers of a chapter differ from the record."""
+    lines = [f"{name}: is not recorded" for name in now.keys() - recorded.keys()]
+    lines += [f"{name}: is recorded, but not computed" for name in recorded.keys() - now.keys()]
+    for name in recorded.keys() & now.keys():
+        old, new = recorded[name], now[name]
+        if isinstance(old, float) and isinstance(new, float):
+            same = abs(new - old) <= ABSOLUTE + RELATIVE * abs(old)
+        else:
+            same = new == old
+        if not same and name not in loose:
+            lines.append(f"{name}: recorded {old}, now {new}")
+    return sorted(lines)
+
+
+def load(root: Path) -> dict:
+    """Return the record."""
+    return json.loads((root / RECORD).read_text(encoding="utf-8"))
+
+
+def write(root: Path) -> None:
+    """Record the numbers of the last build; keep what the record says is loose."""
+    loose = load(root)["loose"] if (root / RECORD).exists() else {}
+    now = {name: numbers(notebook) for name, notebook in executed(root).items()}
+    record = {
+        "about": "The numbers in the book's prose, as one machine computed them: make numbers",
+        "tolerance": {"relative": RELATIVE, "absolute": ABSOLUTE},
+        "loose": loose,
+        "numbers": {name: dict(sorted(found.items())) for name, found in now.items() if found},
+    }
+    text = json.dumps(record, indent=1, ensure_ascii=False)
+    (root / RECORD).write_text(text + "\n", encoding="utf-8")
+    print(f"{RECORD}: {sum(map(len, now.values()))} numbers")
+
+
+if __name__ == "__main__":
+    root = Path(__file__).resolve().parent.parent
+    try:
+        write(root)
+    except KeyError:
+        sys.exit("A chapter has not been executed as it is now: run make book first.")
