@@ -9,6 +9,7 @@ from dlip.data.fashion import FASHION_CLASSES, fashion
 from dlip.data.folder import PhotoFolder, PhotoSplit, Skipped, image_folder
 from dlip.data.manifest import Entry, manifest, verify
 from dlip.data.samples import load_image, sample_image, sample_names
+from dlip.data.studies import study
 
 __all__ = [
     "FASHION_CLASSES",
@@ -23,5 +24,6 @@ __all__ = [
     "manifest",
     "sample_image",
     "sample_names",
+    "study",
     "verify",
 ]

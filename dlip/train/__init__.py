@@ -12,6 +12,12 @@ Data are a pair of tensors (images, targets), a `torch.utils.data.Dataset` of su
 a `DataLoader`. `dlip/train/fit.py` is meant to be read: it holds the whole loop.
 """
 
+import warnings
+
+with warnings.catch_warnings():  # that a notebook has no widgets, for progress bars not used
+    warnings.filterwarnings("ignore", message="IProgress not found")
+    import accelerate.utils  # noqa: F401
+
 from dlip.train.early_stopping import EarlyStopping
 from dlip.train.evaluate import Evaluation, evaluate
 from dlip.train.fit import fit
