@@ -27,13 +27,13 @@ def texts(notebook: nbformat.NotebookNode) -> list[str]:
         if "volatile" in cell.metadata.get("tags", ()):
             found.append("")
             continue
-        parts = []
+        text = ""  # printed text arrives in pieces of any length
         for output in cell.outputs:
             if output.output_type == "stream":
-                parts.append(output.text)
+                text += output.text
             elif "image/png" not in output.data:
-                parts += [str(output.data[kind]) for kind in sorted(output.data)]
-        found.append("\n".join(parts))
+                text += "\n".join(str(output.data[kind]) for kind in sorted(output.data)) + "\n"
+        found.append(text)
     return found
 
 

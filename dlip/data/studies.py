@@ -17,7 +17,9 @@ def study(name: str) -> dict[str, Any]:
     Parameters
     ----------
     name
-        `"digits_training"`: trainings with the digits, made by `recipes/train_study.py`.
+        `"digits_training"`: trainings with the digits, made by `recipes/train_study.py`;
+        `"digits_gap"`: networks with and without global average pooling, and with a shortcut,
+        made by `recipes/cam_study.py`.
 
     Returns
     -------
