@@ -6,8 +6,10 @@ noticed. Run this after such a change, and look at the difference before you com
 
     make numbers
 
-The test allows what another processor or another number of threads may change. A number
-that may change more stands under "loose" in the record, by name and with the reason.
+The test allows what another processor or another number of threads may change: each number
+may differ by a little, and a few in a chapter by any amount, since a tie between two classes
+or the place of a largest value falls this way or that. On one machine nothing may differ at
+all; `make repeat` finds out.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from jupyter_cache import get_cache
 
 RECORD = "tests/book/numbers.json"
 RELATIVE, ABSOLUTE = 0.1, 0.02
+FEW = 2, 0.05  # so many numbers of a chapter may differ by more, or this share of them
 
 
 def executed(root: Path) -> dict[str, nbformat.NotebookNode]:
@@ -56,20 +59,21 @@ def _value(data: dict[str, str]) -> float | str:
         return text
 
 
-def differences(
-    recorded: dict[str, float | str], now: dict[str, float | str], loose: dict[str, str]
-) -> list[str]:
-    """Return, line by line, how the numbers of a chapter differ from the record."""
+def differences(recorded: dict[str, float | str], now: dict[str, float | str]) -> list[str]:
+    """Return, line by line, how the numbers of a chapter differ from the record by too much."""
     lines = [f"{name}: is not recorded" for name in now.keys() - recorded.keys()]
     lines += [f"{name}: is recorded, but not computed" for name in recorded.keys() - now.keys()]
+    far = []
     for name in recorded.keys() & now.keys():
         old, new = recorded[name], now[name]
         if isinstance(old, float) and isinstance(new, float):
             same = abs(new - old) <= ABSOLUTE + RELATIVE * abs(old)
         else:
             same = new == old
-        if not same and name not in loose:
-            lines.append(f"{name}: recorded {old}, now {new}")
+        if not same:
+            far.append(f"{name}: recorded {old}, now {new}")
+    if len(far) > max(FEW[0], FEW[1] * len(recorded)):
+        lines += far
     return sorted(lines)
 
 
@@ -79,13 +83,11 @@ def load(root: Path) -> dict:
 
 
 def write(root: Path) -> None:
-    """Record the numbers of the last build; keep what the record says is loose."""
-    loose = load(root)["loose"] if (root / RECORD).exists() else {}
+    """Record the numbers of the last build."""
     now = {name: numbers(notebook) for name, notebook in executed(root).items()}
     record = {
         "about": "The numbers in the book's prose, as one machine computed them: make numbers",
-        "tolerance": {"relative": RELATIVE, "absolute": ABSOLUTE},
-        "loose": loose,
+        "tolerance": {"relative": RELATIVE, "absolute": ABSOLUTE, "few": FEW},
         "numbers": {name: dict(sorted(found.items())) for name, found in now.items() if found},
     }
     text = json.dumps(record, indent=1, ensure_ascii=False)
