@@ -1,9 +1,10 @@
-"""Pictures to work with: photographs, handwritten digits, clothes, and your own files.
+"""Pictures to work with: photographs, cut-outs, digits, clothes, and your own files.
 
 Everything here runs without a network, except `image_folder` when it is given an address.
 Where each shipped file comes from, its licence and its SHA-256 stand in `manifest()`.
 """
 
+from dlip.data.cutouts import SCENES, Cutouts, cutouts, cutouts_folder, paste, scene
 from dlip.data.digits import digits
 from dlip.data.fashion import FASHION_CLASSES, fashion
 from dlip.data.folder import PhotoFolder, PhotoSplit, Skipped, image_folder
@@ -13,17 +14,23 @@ from dlip.data.studies import study
 
 __all__ = [
     "FASHION_CLASSES",
+    "SCENES",
+    "Cutouts",
     "Entry",
     "PhotoFolder",
     "PhotoSplit",
     "Skipped",
+    "cutouts",
+    "cutouts_folder",
     "digits",
     "fashion",
     "image_folder",
     "load_image",
     "manifest",
+    "paste",
     "sample_image",
     "sample_names",
+    "scene",
     "study",
     "verify",
 ]

@@ -1,5 +1,6 @@
 """The recipes write the shipped files again, byte for byte."""
 
+import io
 import subprocess
 import sys
 import zipfile
@@ -8,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from dlip.data import manifest
 
@@ -17,6 +19,10 @@ NEEDS = {
     "fashion": (
         Path("/usr/share/datasets/fashion-mnist").is_dir(),
         "needs Debian's package dataset-fashion-mnist",
+    ),
+    "cutouts": (
+        Path("/usr/share/tuxpaint/stamps/animals").is_dir(),
+        "needs Debian's package tuxpaint-stamps-default",
     ),
 }
 
@@ -28,7 +34,7 @@ def test_same_bytes_again(name, tmp_path):
         pytest.skip(reason)
     entry = next(entry for entry in manifest() if entry.name == name)
     before = (RECIPES.parent / "dlip" / "data" / "manifest.toml").read_bytes()
-    out = tmp_path / "again.npz"
+    out = tmp_path / f"again{entry.file.suffix}"
     subprocess.run([sys.executable, RECIPES.parent / entry.made_by, out], check=True)
     assert out.read_bytes() == entry.file.read_bytes()
     assert (RECIPES.parent / "dlip" / "data" / "manifest.toml").read_bytes() == before
@@ -92,3 +98,46 @@ def test_record_changes_only_its_own_entry(npz, tmp_path, monkeypatch, capsys):
     assert changed[0].startswith('sha256 = "ba7816bf')
     assert changed[1] == "bytes = 3"
     assert "3 bytes" in capsys.readouterr().out
+
+
+@pytest.fixture
+def recipe(monkeypatch):
+    """The recipe of the cut-outs."""
+    monkeypatch.syspath_prepend(str(RECIPES))
+    import make_cutouts
+
+    return make_cutouts
+
+
+def test_cutouts_are_cropped_and_resized(recipe, tmp_path):
+    picture = Image.new("RGBA", (400, 300))
+    picture.paste((200, 30, 30, 255), (50, 100, 370, 260))  # 320 × 160
+    picture.save(tmp_path / "x.png")
+    with Image.open(io.BytesIO(recipe.shrink(tmp_path / "x.png"))) as small:
+        assert small.format == "WEBP"
+        assert small.size == (160, 80)
+        values = np.array(small.convert("RGBA")).astype(int)
+    assert (values[..., 3] == 255).all()
+    assert abs(values[..., :3] - (200, 30, 30)).max() <= 4
+
+
+def test_cutouts_of_other_originals_are_refused(recipe, tmp_path):
+    names = recipe.originals(tmp_path)
+    assert len(names) == 128
+    assert names["bird/adelaide_rosella.webp"].name == "adelaide-rosella.png"
+    with pytest.raises(SystemExit, match=r"rosella.png is missing: apt-get install tuxpaint"):
+        recipe.make(tmp_path / "out.zip", tmp_path)
+    for file in names.values():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(b"abc")
+    with pytest.raises(ValueError, match=f"expected SHA-256 {recipe.SOURCE_SHA256}, got"):
+        recipe.make(tmp_path / "out.zip", tmp_path)
+    assert not (tmp_path / "out.zip").exists()
+
+
+def test_files_of_the_cutouts_are_those_of_the_recipe(recipe):
+    entry = next(entry for entry in manifest() if entry.name == "cutouts")
+    with zipfile.ZipFile(entry.file) as archive:
+        assert archive.namelist() == sorted(recipe.originals(Path()))
+        assert {member.date_time for member in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert archive.comment.decode() == recipe.NOTICE
