@@ -19,7 +19,12 @@ def study(name: str) -> dict[str, Any]:
     name
         `"digits_training"`: trainings with the digits, made by `recipes/train_study.py`;
         `"digits_gap"`: networks with and without global average pooling, and with a shortcut,
-        made by `recipes/cam_study.py`.
+        made by `recipes/cam_study.py`;
+        `"transfer"`: few pictures of clothes, learnt from scratch, with frozen features, or by
+        fine-tuning, made by `recipes/transfer_study.py`;
+        `"fine_tuning"`: ways to fine-tune, made by `recipes/fine_tuning_study.py`;
+        `"background"`: networks that look at the object or at the background, made by
+        `recipes/background_study.py`.
 
     Returns
     -------
