@@ -184,7 +184,8 @@ def on_all_scenes(objects: Tensor) -> Tensor:
 
 def new_head(features: Tensor, targets: Tensor) -> nn.Linear:
     """Fit a linear layer of four classes to features, with a small penalty on its weights."""
-    head = nn.Linear(features.shape[1], 4)
+    features, targets = features.double(), targets.double()  # so that roundings do not add up
+    head = nn.Linear(features.shape[1], 4).double()
     nn.init.zeros_(head.weight)
     nn.init.zeros_(head.bias)
     optimizer = torch.optim.LBFGS(head.parameters(), max_iter=100, line_search_fn="strong_wolfe")
@@ -197,7 +198,7 @@ def new_head(features: Tensor, targets: Tensor) -> nn.Linear:
         return loss
 
     optimizer.step(closure)
-    return head
+    return head.float()
 
 
 def batches_of(s: Setting, objects: Tensor) -> Callable[[Tensor], tuple[Tensor, Tensor]]:
