@@ -3,13 +3,15 @@
     python tools/build.py [--root FOLDER] [--only STAGE ...]
 
 Every stage prints what it does and how long it took; the times are kept in
-``_build/timings.json``. A stage that fails leaves nothing behind that would let the next
-run pass: Sphinx does not repeat the warnings of pages that it has already read.
+``_build/timings.json``. Stages that do not need each other run together. A stage that fails
+leaves nothing behind that would let the next run pass: Sphinx does not repeat the warnings of
+pages that it has already read.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import json
 import os
 import shutil
@@ -17,14 +19,17 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent / "book" / "_ext")]
 
 import math_font  # noqa: E402
-from execute import cache_folder, execute  # noqa: E402
+from execute import cache_folder, execute, executed  # noqa: E402
 from interface import LANGUAGES  # noqa: E402
+from pictures import as_webp  # noqa: E402
 
 
 class BuildError(Exception):
@@ -40,18 +45,17 @@ class Build:
         self.made = root / "_build"
         self.html = self.made / "html"
 
-    def stages(self) -> dict[str, Callable[[], None]]:
-        """Return every stage by its name."""
-        pages = {f"pages-{code}": lambda c=code: self.pages(c) for code in LANGUAGES}
-        notebooks = {f"notebooks-{code}": lambda c=code: self.notebooks(c) for code in LANGUAGES}
-        return {
-            "settings": self.settings,
-            "execute": self.execute,
-            **pages,
-            **notebooks,
-            "front": self.front,
-            "search": self.search,
-        }
+    def rounds(self) -> list[dict[str, Callable[[], None]]]:
+        """Return every stage by its name; those of one round may run at the same time."""
+        return [
+            {"settings": self.settings},
+            {"execute": self.execute},
+            {"pictures": self.pictures},
+            {f"pages-{code}": partial(self.pages, code) for code in LANGUAGES},
+            {f"notebooks-{code}": partial(self.notebooks, code) for code in LANGUAGES},
+            {"front": self.front},
+            {"search": self.search},
+        ]
 
     def settings(self) -> None:
         """Turn _config.yml into Sphinx's conf.py, and touch it only when it changes."""
@@ -73,6 +77,19 @@ class Build:
         failures, _seconds = execute(self.root)
         if failures:
             raise BuildError("\n".join(map(str, failures)))
+
+    def pictures(self) -> None:
+        """Encode the pictures that the chapters made, which all languages share."""
+        contents = {
+            base64.b64decode(output.data["image/png"])
+            for notebook in executed(self.root).values()
+            for cell in notebook.cells
+            for output in cell.get("outputs", ())
+            if "image/png" in output.get("data", {})
+        }
+        folder = self.made / "cache" / "pictures"
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda content: as_webp(content, folder), contents))
 
     def sphinx(
         self, builder: str, language: str, target: Path, read_into: str | None = None
@@ -159,25 +176,45 @@ def main() -> int:
     arguments = parser.parse_args()
     environment()
     build = Build(arguments.root.resolve())
-    stages = build.stages()
-    if unknown := set(arguments.only or ()) - set(stages):
-        parser.error(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(stages)}")
-    chosen = [name for name in stages if not arguments.only or name in arguments.only]
+    rounds = build.rounds()
+    names = [name for stages in rounds for name in stages]
+    if unknown := set(arguments.only or ()) - set(names):
+        parser.error(f"no stage {', '.join(sorted(unknown))}; there are {', '.join(names)}")
     times: dict[str, float] = {}
-    for number, name in enumerate(chosen, start=1):
-        print(f"[{number}/{len(chosen)}] {name}", flush=True)
-        started = time.perf_counter()
+    started = time.perf_counter()
+    for stages in rounds:
+        chosen = [name for name in stages if not arguments.only or name in arguments.only]
         try:
-            stages[name]()
+            times |= together({name: stages[name] for name in chosen})
         except BuildError as error:
-            print(f"\nThe build failed at stage {name}:\n{error}", file=sys.stderr)
+            print(error, file=sys.stderr)
             return 1
-        times[name] = round(time.perf_counter() - started, 2)
-        print(f"   done in {times[name]:.1f} s", flush=True)
     build.made.mkdir(exist_ok=True)
     (build.made / "timings.json").write_text(json.dumps(times, indent=1) + "\n")
-    print(f"\nThe book is built in {sum(times.values()):.0f} s.")
+    print(f"\nThe book is built in {time.perf_counter() - started:.0f} s.")
     return 0
+
+
+def together(stages: dict[str, Callable[[], None]]) -> dict[str, float]:
+    """Run stages at the same time; return the seconds of each."""
+    if len(stages) == 1:  # in this thread, so that Ctrl-C reaches it
+        return {name: timed(name, stage) for name, stage in stages.items()}
+    with ThreadPoolExecutor() as pool:
+        running = {name: pool.submit(timed, name, stage) for name, stage in stages.items()}
+    return {name: result.result() for name, result in running.items()}
+
+
+def timed(name: str, stage: Callable[[], None]) -> float:
+    """Run a stage and say so; return the seconds."""
+    print(f"[{name}]", flush=True)
+    started = time.perf_counter()
+    try:
+        stage()
+    except BuildError as error:
+        raise BuildError(f"\nThe build failed at stage {name}:\n{error}") from None
+    seconds = round(time.perf_counter() - started, 2)
+    print(f"   {name}: done in {seconds:.1f} s", flush=True)
+    return seconds
 
 
 if __name__ == "__main__":

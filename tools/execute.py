@@ -1,6 +1,7 @@
 """Execute every chapter once and keep the outputs in a cache that all languages share.
 
-A chapter whose code, dlip, data and requirements are unchanged is not executed again.
+Several chapters run at a time, one on each core: a chapter computes with one core most of
+the time. A chapter whose code, dlip, data and requirements are unchanged is not executed again.
 A cell that raises, or writes to stderr, is reported with its file, line and error, and
 nothing of that chapter is kept: the next run reports it again until it is mended.
 """
@@ -8,10 +9,11 @@ nothing of that chapter is kept: the next run reports it again until it is mende
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
-import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,12 @@ from myst_nb.core.read import is_myst_markdown_notebook, read_myst_markdown_note
 from myst_parser.config.main import MdParserConfig
 from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
+
+AT_ONCE = min(os.cpu_count() or 1, 4)
+"""Chapters that run at a time. More than four would need much memory."""
+
+CLIENTS: set[NotebookClient] = set()
+"""Those that are executing a chapter now."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +87,6 @@ def run(notebook: nbformat.NotebookNode, name: str, timeout: int) -> Failure | N
     def starting(cell: nbformat.NotebookNode, cell_index: int) -> None:
         nonlocal current
         current = cell_index
-        if sys.stdout.isatty():
-            print(f"\r   {name}: cell {code.index(cell_index) + 1} of {len(code)} ", end="")
 
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(
@@ -94,6 +100,7 @@ def run(notebook: nbformat.NotebookNode, name: str, timeout: int) -> Failure | N
             on_cell_start=starting,
         )
         stopped = None
+        CLIENTS.add(client)
         try:
             # allow_errors keeps the outputs; the loop below stops at the first error.
             client.on_cell_executed = lambda cell, cell_index, execute_reply: _stop_at_error(
@@ -104,8 +111,8 @@ def run(notebook: nbformat.NotebookNode, name: str, timeout: int) -> Failure | N
             stopped = str(failed)
         except (CellTimeoutError, DeadKernelError) as error:
             stopped = f"{type(error).__name__}: {str(error).strip().splitlines()[0]}"
-    if sys.stdout.isatty():
-        print("\r" + " " * 70, end="\r")
+        finally:
+            CLIENTS.discard(client)
     if stopped:
         return Failure(f"book/{name}.md", lines[current], code.index(current) + 1, stopped)
     for number, index in enumerate(code, start=1):
@@ -132,31 +139,65 @@ def execute(root: Path) -> tuple[list[Failure], dict[str, float]]:
     folder.mkdir(parents=True, exist_ok=True)
     cache = get_cache(str(folder))
     timeout = yaml.safe_load((root / "_config.yml").read_text())["execute"]["timeout"]
-    failures: list[Failure] = []
-    seconds: dict[str, float] = {}
+    waiting: dict[Path, nbformat.NotebookNode] = {}
     for path in chapters(root):
-        name = path.relative_to(root / "book").with_suffix("").as_posix()
         notebook = read(root, path)
         try:
             cache.match_cache_notebook(notebook)
-            continue
         except KeyError:
-            pass
+            waiting[path] = notebook
+
+    def timed(path: Path) -> tuple[Failure | None, float]:
         started = time.perf_counter()
-        failure = run(notebook, name, timeout)
-        seconds[name] = round(time.perf_counter() - started, 2)
-        if failure:
-            failures.append(failure)
-            print(f"   {name}: failed after {seconds[name]:.1f} s", flush=True)
-            continue
-        cache.cache_notebook_bundle(
-            CacheBundleIn(notebook, str(path), data={"execution_seconds": seconds[name]}),
-            check_validity=False,
-            overwrite=True,
-        )
-        print(f"   {name}: {seconds[name]:.1f} s", flush=True)
+        failure = run(waiting[path], _name(root, path), timeout)
+        return failure, round(time.perf_counter() - started, 2)
+
+    failures: list[Failure] = []
+    seconds: dict[str, float] = {}
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        running = {pool.submit(timed, path): path for path in waiting}
+        try:
+            for done in as_completed(running):
+                path = running[done]
+                name = _name(root, path)
+                failure, seconds[name] = done.result()
+                if failure:
+                    failures.append(failure)
+                    print(f"   {name}: failed after {seconds[name]:.1f} s", flush=True)
+                    continue
+                cache.cache_notebook_bundle(
+                    CacheBundleIn(
+                        waiting[path], str(path), data={"execution_seconds": seconds[name]}
+                    ),
+                    check_validity=False,
+                    overwrite=True,
+                )
+                print(f"   {name}: {seconds[name]:.1f} s", flush=True)
+        except BaseException:  # Ctrl-C, above all
+            pool.shutdown(wait=False, cancel_futures=True)
+            for client in CLIENTS:
+                if client.km and client.km.has_kernel:
+                    client.km.provisioner.process.kill()
+            raise
+    failures.sort(key=lambda failure: failure.file)
     if not failures:
         for other in folder.parent.iterdir():  # outputs of an older dlip, data or requirements
             if other != folder:
                 shutil.rmtree(other)
     return failures, seconds
+
+
+def executed(root: Path) -> dict[str, nbformat.NotebookNode]:
+    """Return every chapter with the outputs that the build has kept."""
+    cache = get_cache(str(cache_folder(root)))
+    notebooks = {}
+    for path in chapters(root):
+        name = _name(root, path)
+        found = cache.match_cache_notebook(read(root, path))
+        notebooks[name] = cache.get_cache_bundle(found.pk).nb
+    return notebooks
+
+
+def _name(root: Path, path: Path) -> str:
+    """Return what a chapter is called: its path below book/, without the ending."""
+    return path.relative_to(root / "book").with_suffix("").as_posix()

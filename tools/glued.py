@@ -19,23 +19,11 @@ import sys
 from pathlib import Path
 
 import nbformat
-from execute import cache_folder, chapters, read
-from jupyter_cache import get_cache
+from execute import executed
 
 RECORD = "tests/book/numbers.json"
 RELATIVE, ABSOLUTE = 0.1, 0.02
 FEW = 2, 0.05  # so many numbers of a chapter may differ by more, or this share of them
-
-
-def executed(root: Path) -> dict[str, nbformat.NotebookNode]:
-    """Return every chapter with the outputs that the build has kept."""
-    cache = get_cache(str(cache_folder(root)))
-    notebooks = {}
-    for path in chapters(root):
-        name = path.relative_to(root / "book").with_suffix("").as_posix()
-        found = cache.match_cache_notebook(read(root, path))
-        notebooks[name] = cache.get_cache_bundle(found.pk).nb
-    return notebooks
 
 
 def numbers(notebook: nbformat.NotebookNode) -> dict[str, float | str]:

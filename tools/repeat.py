@@ -14,8 +14,7 @@ from pathlib import Path
 import nbformat
 import yaml
 from build import environment
-from execute import chapters, read, run
-from glued import executed
+from execute import chapters, executed, read, run
 
 
 def texts(notebook: nbformat.NotebookNode) -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 import shutil
 from pathlib import Path
@@ -55,12 +56,11 @@ def size_in_css_pixels(path: Path) -> tuple[int, int] | None:
     return round(width / PIXELS_PER_POINT), round(height / PIXELS_PER_POINT)
 
 
-def as_webp(source: Path, cache: Path) -> Path:
+def as_webp(content: bytes, cache: Path) -> Path:
     """Return the picture as WebP, without loss where that is smaller (plots, tables).
 
     All languages share the cache; a file in it is named by what is in the picture.
     """
-    content = source.read_bytes()
     target = cache / f"{hashlib.sha256(content).hexdigest()}.webp"
     if not target.exists():
         cache.mkdir(parents=True, exist_ok=True)
@@ -70,7 +70,9 @@ def as_webp(source: Path, cache: Path) -> Path:
                 buffer = io.BytesIO()
                 picture.save(buffer, "WEBP", method=4, **form)
                 encoded.append(buffer.getvalue())
-        target.write_bytes(min(encoded, key=len))
+        unfinished = target.with_suffix(f".{os.getpid()}")  # languages are written at one time
+        unfinished.write_bytes(min(encoded, key=len))
+        unfinished.replace(target)
     return target
 
 
@@ -86,7 +88,7 @@ def visit_image(self: HTML5Translator, node: nodes.image) -> None:
             folder = Path(self.builder.outdir, self.builder.imagedir)
             folder.mkdir(parents=True, exist_ok=True)
             cache = Path(self.builder.doctreedir).parents[1] / "cache" / "pictures"
-            shutil.copyfile(as_webp(source, cache), folder / name)
+            shutil.copyfile(as_webp(source.read_bytes(), cache), folder / name)
         uri = f"{self.builder.imgpath}/{name}"
     attributes = {"src": uri, "alt": node.get("alt", ""), "decoding": "async"}
     if source.exists() and (size := size_in_css_pixels(source)):
