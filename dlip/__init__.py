@@ -8,6 +8,7 @@ The library is read as much as it is run: one concept per file, plain functions,
 `dlip.filters`    named kernels, correlation, convolution, the median filter
 `dlip.models`     the book's own networks, each short enough to be read in one go
 `dlip.zoo`        networks that have learnt already: EfficientNet-Lite0 and torchvision's
+`dlip.checkpoint` the networks that this project trained, with their cards
 `dlip.inspect`    what is in a network: summary, filters, feature maps, receptive fields
 `dlip.explain`    why a network decides so: occlusion, CAM, Grad-CAM, LIME
 `dlip.train`      training: the loop, its history, and how good the result is
@@ -32,10 +33,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # for type checkers and editors; at run time see __getattr__ below
-    from dlip import data, env, explain, filters, inspect, models, plot, train, zoo
+    from dlip import checkpoint, data, env, explain, filters, inspect, models, plot, train, zoo
 
 __all__ = [
     "__version__",
+    "checkpoint",
     "data",
     "env",
     "explain",

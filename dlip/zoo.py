@@ -1,31 +1,35 @@
 """Networks that have learnt already.
 
 `pretrained("efficientnet_lite0")` needs no network: its weights are installed with dlip.
-torchvision's networks (`"resnet50"`, `"vgg16"`, `"vit_b_16"`, …) are downloaded when they
-are first used. All of them sort photographs into the 1,000 classes of ImageNet.
+torchvision's networks (`"resnet50"`, `"vgg19"`, `"vit_b_16"`, …) are downloaded when they
+are first used. All of these sort photographs into the 1,000 classes of ImageNet. torchvision's
+detectors, such as `"ssd300_vgg16"`, find things of COCO's 80 classes in photographs. And there
+are the networks that this project trained itself: see `dlip.checkpoint`.
 """
 
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Literal
+from typing import Literal, get_args, overload
 
 import torch
 import torchvision
 import torchvision.transforms.v2.functional as TF
 from PIL import Image, ImageOps
 from torch import Tensor, nn
+from torchvision.models import WeightsEnum
 from torchvision.transforms import InterpolationMode
 
 from dlip._check import describe, integer, known
 from dlip._imagenet_ja import JAPANESE
+from dlip.checkpoint import Checkpoint, checkpoint_names, load_checkpoint
 from dlip.data.download import check_sha256, download
 from dlip.data.manifest import manifest, verify
 from dlip.data.samples import _to_tensor
 from dlip.models.efficientnet_lite import EfficientNetLite0, rename_original
 
-__all__ = ["Preprocessing", "Pretrained", "Provenance", "pretrained"]
+__all__ = ["Preprocessing", "Pretrained", "PretrainedDetector", "Provenance", "pretrained"]
 
 
 @dataclass(frozen=True)
@@ -156,7 +160,8 @@ class Pretrained:
         The names of the 1,000 classes, in the order of the scores.
     classes_ja
         Japanese for some of them: those among the first ten answers of EfficientNet-Lite0
-        for the photographs of `dlip.data.sample_image`, and a few more.
+        for the photographs of `dlip.data.sample_image`, those that the cut-outs of
+        `dlip.data.cutouts` show, and a few more.
     input_size
         Shape of one input: channels, height, width.
     provenance
@@ -209,20 +214,76 @@ class Pretrained:
         return list(zip(names, values.tolist(), strict=True))
 
 
-def pretrained(name: str) -> Pretrained:
-    """Return a network with the weights it learnt from ImageNet.
+@dataclass(frozen=True)
+class PretrainedDetector:
+    """A detector that has learnt from the photographs of COCO.
+
+    Attributes
+    ----------
+    name
+        What `pretrained` was asked for.
+    model
+        The network, in evaluation mode, on the CPU. It takes a list of photographs, each
+        (3, H, W), from 0 to 1, of any size, and resizes and normalizes them itself. For each
+        it returns a dictionary: "boxes" (K, 4), left, top, right and bottom in pixels of the
+        photograph; "labels" (K,), numbers of `classes`; "scores" (K,), the highest first.
+    classes
+        The names that the labels stand for. Number 0 is the background, and some numbers are
+        called "N/A": COCO has left them out.
+    provenance
+        Where the weights come from.
+    """
+
+    name: str
+    model: nn.Module = field(repr=False)
+    classes: tuple[str, ...] = field(repr=False)
+    provenance: Provenance
+
+
+CheckpointName = Literal[
+    "digit_ssd", "colorizer", "edges2clothes", "edges2clothes_l1", "fast_style"
+]
+"""Networks that this project trained, for the systems of the gallery."""
+
+DetectorName = Literal[
+    "fasterrcnn_mobilenet_v3_large_320_fpn",
+    "fasterrcnn_mobilenet_v3_large_fpn",
+    "fasterrcnn_resnet50_fpn",
+    "fasterrcnn_resnet50_fpn_v2",
+    "fcos_resnet50_fpn",
+    "retinanet_resnet50_fpn",
+    "retinanet_resnet50_fpn_v2",
+    "ssd300_vgg16",
+    "ssdlite320_mobilenet_v3_large",
+]
+"""torchvision's detectors that answer with boxes, labels and scores."""
+
+
+@overload
+def pretrained(name: CheckpointName) -> Checkpoint: ...  # type: ignore[overload-overlap]
+@overload
+def pretrained(name: DetectorName) -> PretrainedDetector: ...  # type: ignore[overload-overlap]
+@overload
+def pretrained(name: str) -> Pretrained: ...
+def pretrained(name: str) -> Pretrained | PretrainedDetector | Checkpoint:
+    """Return a network with the weights it has learnt.
 
     Parameters
     ----------
     name
         `"efficientnet_lite0"`, or one of torchvision's networks for classification, such as
         `"resnet50"`: those that `torchvision.models.list_models(module=torchvision.models)`
-        lists, with their default weights.
+        lists, with their default weights. Or one of its detectors, such as `"ssd300_vgg16"`.
+        Or one of the networks that this project trained: `dlip.checkpoint.checkpoint_names()`.
 
     Returns
     -------
     Pretrained
         With a model of its own: changing it does not change the next.
+    PretrainedDetector
+        For a detector, the same.
+    Checkpoint
+        For a network that this project trained: `.model` and its `.card`.
 
     Raises
     ------
@@ -253,8 +314,14 @@ def pretrained(name: str) -> Pretrained:
     >>> [name for name, probability in lite0.top(dlip.data.sample_image("cat"), k=3)]
     ['tiger cat', 'Egyptian cat', 'tabby']
     """
+    if name in checkpoint_names():
+        return load_checkpoint(name)
     names = torchvision.models.list_models(module=torchvision.models)
-    known(name, ["efficientnet_lite0", *names], "pretrained network")
+    detectors = get_args(DetectorName)
+    every = ["efficientnet_lite0", *checkpoint_names(), *names, *detectors]
+    known(name, every, "pretrained network")
+    if name in detectors:
+        return _detector(name)
     return _efficientnet_lite0() if name == "efficientnet_lite0" else _from_torchvision(name)
 
 
@@ -285,14 +352,7 @@ def _efficientnet_lite0() -> Pretrained:
 
 
 def _from_torchvision(name: str) -> Pretrained:
-    weights = torchvision.models.get_model_weights(name).DEFAULT
-    file = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
-    if not file.exists():
-        _download(name, weights.url, file)
-    sha256 = _check_hash(file)
-    # torchvision unpickles whatever the file holds. Reading it here first, which allows
-    # nothing but tensors, makes that harmless.
-    _read_weights(file)
+    weights, provenance = _torchvision_weights(name)
     model = torchvision.models.get_model(name, weights=weights)
     wanted = weights.transforms()
     return Pretrained(
@@ -308,16 +368,37 @@ def _from_torchvision(name: str) -> Pretrained:
         classes=tuple(weights.meta["categories"]),
         classes_ja=dict(JAPANESE),
         input_size=(3, wanted.crop_size[0], wanted.crop_size[0]),
-        provenance=Provenance(
-            source=weights.url,
-            paper=_paper(name),
-            licence=weights.meta.get(
-                "license", "BSD-3-Clause, as torchvision; ImageNet's own terms may apply"
-            ),
-            file=file,
-            sha256=sha256,
-            bytes=file.stat().st_size,
+        provenance=provenance,
+    )
+
+
+def _detector(name: str) -> PretrainedDetector:
+    weights, provenance = _torchvision_weights(name)
+    # The weights of the whole network come with the detector: the backbone's are not wanted.
+    model = torchvision.models.get_model(name, weights=weights, weights_backbone=None)
+    classes = tuple(weights.meta["categories"])
+    return PretrainedDetector(name, model.eval(), classes, provenance)
+
+
+def _torchvision_weights(name: str) -> tuple[WeightsEnum, Provenance]:
+    """Return a network's default weights, whose file is there when this returns."""
+    weights = torchvision.models.get_model_weights(name).DEFAULT
+    file = Path(torch.hub.get_dir(), "checkpoints", Path(weights.url).name)
+    if not file.exists():
+        _download(name, weights.url, file)
+    sha256 = _check_hash(file)
+    # torchvision unpickles whatever the file holds. Reading it here first, which allows
+    # nothing but tensors, makes that harmless.
+    _read_weights(file)
+    return weights, Provenance(
+        source=weights.url,
+        paper=_paper(name),
+        licence=weights.meta.get(
+            "license", "BSD-3-Clause, as torchvision; the terms of the photographs may apply"
         ),
+        file=file,
+        sha256=sha256,
+        bytes=file.stat().st_size,
     )
 
 

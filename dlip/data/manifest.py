@@ -26,10 +26,11 @@ class Entry:
         function that loads it.
     kind
         "dataset": shipped with dlip. "photograph": shipped with scikit-image. "weights": of a
-        network, shipped with a package of their own.
+        network, shipped with a package of their own. "checkpoint": weights of a network that
+        this project trained, shipped with dlip.
     path
-        Where the file lies, relative to `dlip/data` or to `skimage/data`; for weights, it
-        begins with the name of their package.
+        Where the file lies, relative to `dlip/data`, to `skimage/data` or, for a checkpoint, to
+        `dlip`; for weights, it begins with the name of their package.
     description
         What it shows or does.
     source
@@ -45,7 +46,7 @@ class Entry:
     """
 
     name: str
-    kind: Literal["dataset", "photograph", "weights"]
+    kind: Literal["dataset", "photograph", "weights", "checkpoint"]
     path: str
     description: str
     source: str
@@ -63,6 +64,8 @@ class Entry:
                 return DATA_DIR / self.path
             case "photograph":
                 return _skimage_data_dir() / self.path
+            case "checkpoint":
+                return DATA_DIR.parent / self.path
             case _:  # "weights", the only kind left
                 package, _, rest = self.path.partition("/")
                 return _package_dir(package, f"the weights of {self.name}") / rest
@@ -71,7 +74,7 @@ class Entry:
     def package(self) -> str:
         """The package that brings the file, by the name under which it is installed."""
         match self.kind:
-            case "dataset":
+            case "dataset" | "checkpoint":
                 return "dlip"
             case "photograph":
                 return "scikit-image"

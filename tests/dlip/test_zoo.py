@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -19,6 +20,8 @@ import torch
 import torchvision
 from efficientnet_lite_pytorch import EfficientNet
 from PIL import Image
+from torchvision.models import SqueezeNet1_1_Weights
+from torchvision.models.detection import SSD300_VGG16_Weights, ssd300_vgg16
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
@@ -293,7 +296,7 @@ def test_japanese_for_what_the_photographs_bring_up(lite0):
         ("resnet5", r"unknown pretrained network 'resnet5'\. Did you mean 'resnet50'\?"),
         ("EfficientNet_Lite0", "Did you mean 'efficientnet_lite0'"),
         ("no such thing", r"'no such thing'\. Known: efficientnet_lite0, alexnet, .*wide_resnet50"),
-        ("fasterrcnn_resnet50_fpn", "unknown pretrained network"),
+        ("fcn_resnet50", "unknown pretrained network"),
     ],
 )
 def test_unknown_names(name, message):
@@ -390,14 +393,14 @@ def server(monkeypatch, tmp_path, squeezenet):
     server.close()
 
 
-def serve(server, monkeypatch, thing, **options):
-    """Let torchvision believe that `thing`, served from loopback, are SqueezeNet's weights."""
+def serve(server, monkeypatch, thing, weights=SqueezeNet1_1_Weights, **options):
+    """Let torchvision believe that `thing`, served from loopback, are a network's weights."""
     buffer = io.BytesIO()
     torch.save(thing, buffer, **options)
     server.content = buffer.getvalue()
     start = hashlib.sha256(server.content).hexdigest()[:8]
-    weights = torchvision.models.SqueezeNet1_1_Weights.DEFAULT
-    monkeypatch.setattr(weights.value, "url", f"{server.address}/squeezenet1_1-{start}.pth")
+    url = f"{server.address}/network-{start}.pth"
+    monkeypatch.setattr(weights.DEFAULT.value, "url", url)
 
 
 def cached():
@@ -421,7 +424,7 @@ def no_network(monkeypatch):
 def test_torchvision_s_network_is_downloaded_once(server, squeezenet):
     ours = pretrained("squeezenet1_1")
     (file,) = cached()
-    assert file.name == Path(torchvision.models.SqueezeNet1_1_Weights.DEFAULT.url).name
+    assert file.name == Path(SqueezeNet1_1_Weights.DEFAULT.url).name
     assert file.read_bytes() == server.content
     x = ours.preprocess(sample_image("cat"))
     with torch.no_grad():
@@ -436,13 +439,40 @@ def test_torchvision_s_network_is_downloaded_once(server, squeezenet):
     assert ours.provenance.file == file
     assert ours.provenance.sha256 == hashlib.sha256(server.content).hexdigest()
     assert ours.provenance.bytes == len(server.content)
-    assert ours.provenance.source == torchvision.models.SqueezeNet1_1_Weights.DEFAULT.url
+    assert ours.provenance.source == SqueezeNet1_1_Weights.DEFAULT.url
     assert "BSD-3-Clause" in ours.provenance.licence
     assert len(ours.top(sample_image("cat"))) == 5
-    recipe = torchvision.models.SqueezeNet1_1_Weights.DEFAULT.transforms()
+    recipe = SqueezeNet1_1_Weights.DEFAULT.transforms()
     for name in ("cat", "coffee"):
         photograph = sample_image(name)
         torch.testing.assert_close(ours.preprocess(photograph), recipe(photograph))
+
+
+def test_the_original_ssd_is_downloaded(server, monkeypatch):
+    torch.manual_seed(0)
+    real = ssd300_vgg16(weights=None, weights_backbone=None).eval()
+    serve(server, monkeypatch, real.state_dict(), weights=SSD300_VGG16_Weights)
+    ours = pretrained("ssd300_vgg16")
+    assert server.requests == 1
+    photograph = sample_image("coffee")
+    with torch.no_grad():
+        [found], [wanted] = ours.model([photograph]), real([photograph])
+    for key in ("boxes", "labels", "scores"):
+        torch.testing.assert_close(found[key], wanted[key])
+    assert len(found["boxes"]) > 0
+    names = [name for name in ours.classes if name not in ("__background__", "N/A")]
+    assert ours.classes[0] == "__background__"
+    assert len(names) == 80
+    assert "arxiv.org/abs/1512.02325" in ours.provenance.paper
+    assert ours.provenance.file == cached()[0]
+
+
+@pytest.mark.parametrize("name", get_args(zoo.DetectorName))
+def test_torchvision_has_these_detectors(name):
+    weights = torchvision.models.get_model_weights(name).DEFAULT
+    assert re.fullmatch("[0-9a-f]{8,}", zoo._hash_start(Path(weights.url)))
+    assert re.fullmatch(r".{10,}, https?://\S+", zoo._paper(name))
+    assert len(weights.meta["categories"]) == 91
 
 
 def test_weights_put_there_by_hand_need_no_network(server):
@@ -454,7 +484,7 @@ def test_weights_put_there_by_hand_need_no_network(server):
 
 
 def weights_url():
-    return torchvision.models.SqueezeNet1_1_Weights.DEFAULT.url
+    return SqueezeNet1_1_Weights.DEFAULT.url
 
 
 def test_weights_in_pytorch_s_old_format(server, monkeypatch, squeezenet):
@@ -482,7 +512,7 @@ def check_offline(reason):
 def test_offline(server, monkeypatch):
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # nobody listens there
-        weights = torchvision.models.SqueezeNet1_1_Weights.DEFAULT
+        weights = SqueezeNet1_1_Weights.DEFAULT
         url = f"http://127.0.0.1:{unused.getsockname()[1]}/{Path(weights_url()).name}"
         monkeypatch.setattr(weights.value, "url", url)
         check_offline("refused")
@@ -547,7 +577,7 @@ class Malicious:
 def test_a_file_that_holds_a_program_is_refused(server, monkeypatch, tmp_path, squeezenet):
     trace = tmp_path / "trace"
     serve(server, monkeypatch, {**squeezenet.state_dict(), "more": Malicious(trace)})
-    with pytest.raises(ValueError, match=r"squeezenet1_1-\w+\.pth holds more than weights"):
+    with pytest.raises(ValueError, match=r"network-\w+\.pth holds more than weights"):
         pretrained("squeezenet1_1")
     assert not trace.exists()
     pickle.loads(pickle.dumps(Malicious(trace)))
