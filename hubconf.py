@@ -5,11 +5,27 @@ the clone, whether it is installed or not.
 """
 
 from dlip.hub.hubconf import (
+    colorizer,
     dependencies,
     digit_cnn,
+    digit_ssd,
+    edges2clothes,
     efficientnet_lite0,
+    fast_style,
     gap_cnn,
+    patch_gan,
     unet,
 )
 
-__all__ = ["dependencies", "digit_cnn", "efficientnet_lite0", "gap_cnn", "unet"]
+__all__ = [
+    "colorizer",
+    "dependencies",
+    "digit_cnn",
+    "digit_ssd",
+    "edges2clothes",
+    "efficientnet_lite0",
+    "fast_style",
+    "gap_cnn",
+    "patch_gan",
+    "unet",
+]

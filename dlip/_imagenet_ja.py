@@ -1,9 +1,10 @@
 """Japanese for the classes of ImageNet that the book's photographs bring up.
 
 These are the classes among the first ten answers of EfficientNet-Lite0 for the photographs
-of `dlip.data.sample_image`, in colour and in gray, whole and cut to 224 or 256 pixels. Many
-English names have several meanings; WordNet's entry, which ImageNet is built on, decides
-("crane" is the machine, "mouse" the computer's, "swab" a mop).
+of `dlip.data.sample_image`, in colour and in gray, whole and cut to 224 or 256 pixels, and
+those that the cut-outs of `dlip.data.cutouts` show or are often taken for. Many English names
+have several meanings; WordNet's entry, which ImageNet is built on, decides ("crane" is the
+machine, "mouse" the computer's, "swab" a mop).
 """
 
 JAPANESE: dict[str, str] = {
@@ -32,6 +33,72 @@ JAPANESE: dict[str, str] = {
     "fox squirrel": "キツネリス",
     "skunk": "スカンク",
     "armadillo": "アルマジロ",
+    # animals and fruits of the cut-outs, and what they are taken for
+    "cock": "おんどり",
+    "hen": "めんどり",
+    "ostrich": "ダチョウ",
+    "crane bird": "ツル",
+    "drake": "雄のカモ",
+    "goose": "ガチョウ",
+    "peacock": "クジャク",
+    "king penguin": "オウサマペンギン",
+    "flamingo": "フラミンゴ",
+    "lorikeet": "ヒインコ",
+    "vulture": "ハゲワシ",
+    "hummingbird": "ハチドリ",
+    "African grey": "ヨウム",
+    "jay": "カケス",
+    "hornbill": "サイチョウ",
+    "hammerhead": "シュモクザメ",
+    "goldfish": "金魚",
+    "slug": "ナメクジ",
+    "badger": "アナグマ",
+    "brown bear": "ヒグマ",
+    "American black bear": "アメリカグマ",
+    "ice bear": "ホッキョクグマ",
+    "beaver": "ビーバー",
+    "bison": "バイソン",
+    "Arabian camel": "ヒトコブラクダ",
+    "gazelle": "ガゼル",
+    "chimpanzee": "チンパンジー",
+    "gorilla": "ゴリラ",
+    "orangutan": "オランウータン",
+    "spider monkey": "クモザル",
+    "dingo": "ディンゴ",
+    "dhole": "ドール（アジアの野生犬）",
+    "red fox": "アカギツネ",
+    "grey fox": "ハイイロギツネ",
+    "kit fox": "キットギツネ",
+    "coyote": "コヨーテ",
+    "African elephant": "アフリカゾウ",
+    "Indian elephant": "インドゾウ",
+    "tusker": "長い牙のある動物",
+    "hippopotamus": "カバ",
+    "lion": "ライオン",
+    "tiger": "トラ",
+    "cougar": "ピューマ",
+    "leopard": "ヒョウ",
+    "jaguar": "ジャガー",
+    "marmot": "マーモット",
+    "otter": "カワウソ",
+    "mink": "ミンク",
+    "weasel": "イタチ",
+    "hog": "ブタ",
+    "wild boar": "イノシシ",
+    "warthog": "イボイノシシ",
+    "ram": "雄の羊",
+    "sea lion": "アシカ",
+    "platypus": "カモノハシ",
+    "zebra": "シマウマ",
+    "Granny Smith": "グラニースミス（リンゴ）",
+    "banana": "バナナ",
+    "lemon": "レモン",
+    "orange": "オレンジ",
+    "pomegranate": "ザクロ",
+    "strawberry": "イチゴ",
+    "fig": "イチジク",
+    "pineapple": "パイナップル",
+    "bell pepper": "ピーマン",
     # things
     "acoustic guitar": "アコースティックギター",
     "airship": "飛行船",

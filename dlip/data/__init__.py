@@ -4,8 +4,15 @@ Everything here runs without a network, except `image_folder` when it is given a
 Where each shipped file comes from, its licence and its SHA-256 stand in `manifest()`.
 """
 
+from dlip.data.colorization import (
+    colorization_crops,
+    colorization_cutouts,
+    colorization_photographs,
+)
 from dlip.data.cutouts import SCENES, Cutouts, cutouts, cutouts_folder, paste, scene
+from dlip.data.digit_scenes import digit_scenes
 from dlip.data.digits import digits
+from dlip.data.drawings import line_drawings
 from dlip.data.fashion import FASHION_CLASSES, fashion
 from dlip.data.folder import PhotoFolder, PhotoSplit, Skipped, image_folder
 from dlip.data.manifest import Entry, manifest, verify
@@ -20,11 +27,16 @@ __all__ = [
     "PhotoFolder",
     "PhotoSplit",
     "Skipped",
+    "colorization_crops",
+    "colorization_cutouts",
+    "colorization_photographs",
     "cutouts",
     "cutouts_folder",
+    "digit_scenes",
     "digits",
     "fashion",
     "image_folder",
+    "line_drawings",
     "load_image",
     "manifest",
     "paste",

@@ -20,7 +20,18 @@ from torch import nn
 
 from dlip import models, zoo
 
-__all__ = ["dependencies", "digit_cnn", "efficientnet_lite0", "gap_cnn", "unet"]
+__all__ = [
+    "colorizer",
+    "dependencies",
+    "digit_cnn",
+    "digit_ssd",
+    "edges2clothes",
+    "efficientnet_lite0",
+    "fast_style",
+    "gap_cnn",
+    "patch_gan",
+    "unet",
+]
 
 dependencies = ["torch", "torchvision", "numpy", "PIL"]
 """What torch.hub looks for before it loads anything, by the names one imports."""
@@ -89,6 +100,121 @@ def digit_cnn(classes: int = 10, dropout: float = 0.0) -> nn.Module:
     return models.DigitCNN(classes, dropout)
 
 
+def colorizer() -> nn.Module:
+    """UNet that finds the colours of a picture: trained by this project.
+
+    Returns
+    -------
+    nn.Module
+        (N, 1, H, W), lightness, → (N, 2, H, W), colours; `dlip.color.colorize` prepares the
+        one and makes a picture of the other. In evaluation mode.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the file of weights is missing or damaged.
+
+    Examples
+    --------
+    >>> from dlip.hub.hubconf import colorizer
+    >>> sum(parameter.numel() for parameter in colorizer().parameters())
+    1093178
+    """
+    return zoo.pretrained("colorizer").model
+
+
+def digit_ssd(pretrained: bool = True, classes: int = 10, channels: int = 1) -> nn.Module:
+    """DigitSSD: finds handwritten digits in pictures of 96×96 pixels.
+
+    Parameters
+    ----------
+    pretrained
+        True: with weights learnt from scenes of digits, in evaluation mode. False: with random
+        weights.
+    classes, channels
+        As for `dlip.models.DigitSSD`; with weights they are 10 and 1.
+
+    Returns
+    -------
+    nn.Module
+        (N, channels, 96, 96) → (N, 4536, 4), offsets, and (N, 4536, 1 + classes), scores
+        (logits); `dlip.detection.detect` makes boxes of them.
+
+    Raises
+    ------
+    ValueError
+        If `classes` is not 10 or `channels` not 1 although `pretrained`, or the file of weights
+        is damaged.
+
+    Examples
+    --------
+    >>> from dlip.hub.hubconf import digit_ssd
+    >>> sum(parameter.numel() for parameter in digit_ssd().parameters())
+    520734
+    """
+    if not pretrained:
+        return models.DigitSSD(classes, channels)
+    if (classes, channels) != (10, 1):
+        raise ValueError(
+            "the pretrained weights are for 10 classes and 1 channel, "
+            f"got classes={classes}, channels={channels}"
+        )
+    return zoo.pretrained("digit_ssd").model
+
+
+def edges2clothes() -> nn.Module:
+    """UNet that paints clothes into line drawings, pix2pix: trained by this project.
+
+    Returns
+    -------
+    nn.Module
+        (N, 1, 28, 28), drawings from `dlip.data.line_drawings`, → (N, 1, 28, 28), of which a
+        sigmoid makes pictures. In evaluation mode.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the file of weights is missing or damaged.
+
+    Examples
+    --------
+    >>> from dlip.hub.hubconf import edges2clothes
+    >>> sum(parameter.numel() for parameter in edges2clothes().parameters())
+    117073
+    """
+    return zoo.pretrained("edges2clothes").model
+
+
+def fast_style(pretrained: bool = True) -> nn.Module:
+    """FastStyle: paints pictures in the style of another picture, in one pass.
+
+    Parameters
+    ----------
+    pretrained
+        True: with weights learnt for the six pictures of `dlip.style.STYLES`, in evaluation
+        mode. False: with random weights.
+
+    Returns
+    -------
+    nn.Module
+        (N, 3, H, W) and (N or 1, 3, h, w), pictures and style pictures from 0 to 1,
+        → (N, 3, H, W), from 0 to 1.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        If the file of weights is missing or damaged.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from dlip.hub.hubconf import fast_style
+    >>> fast_style()(torch.rand(1, 3, 30, 41), torch.rand(1, 3, 64, 64)).shape
+    torch.Size([1, 3, 30, 41])
+    """
+    return zoo.pretrained("fast_style").model if pretrained else models.FastStyle()
+
+
 def gap_cnn(classes: int = 10, channels: int = 1) -> nn.Module:
     """GapCNN: convolutions, global average pooling, one linear layer.
 
@@ -114,6 +240,33 @@ def gap_cnn(classes: int = 10, channels: int = 1) -> nn.Module:
     47194
     """
     return models.GapCNN(classes, channels)
+
+
+def patch_gan(channels_in: int = 2, width: int = 64, layers: int = 3) -> nn.Module:
+    """PatchGAN: says for every patch of a picture whether it looks real.
+
+    Parameters
+    ----------
+    channels_in, width, layers
+        As for `dlip.models.PatchGAN`.
+
+    Returns
+    -------
+    nn.Module
+        (N, channels_in, H, W) → (N, 1, h, w), scores (logits). Weights are random.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If a value is out of range.
+
+    Examples
+    --------
+    >>> from dlip.hub.hubconf import patch_gan
+    >>> sum(parameter.numel() for parameter in patch_gan(6).parameters())
+    2768705
+    """
+    return models.PatchGAN(channels_in, width, layers)
 
 
 def unet(

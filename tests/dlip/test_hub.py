@@ -12,10 +12,20 @@ import pytest
 import torch
 
 from dlip.hub import hubconf
-from dlip.models import DigitCNN, EfficientNetLite0, GapCNN, UNet
+from dlip.models import DigitCNN, DigitSSD, EfficientNetLite0, GapCNN, PatchGAN, UNet
 
 ROOT = Path(__file__).parents[2]
-ENTRIES = ["digit_cnn", "efficientnet_lite0", "gap_cnn", "unet"]
+ENTRIES = [
+    "colorizer",
+    "digit_cnn",
+    "digit_ssd",
+    "edges2clothes",
+    "efficientnet_lite0",
+    "fast_style",
+    "gap_cnn",
+    "patch_gan",
+    "unet",
+]
 
 
 def run(code, *path, cwd):
@@ -78,7 +88,7 @@ def test_the_clone_s_entries_are_those_of_dlip():
     spec = importlib.util.spec_from_file_location("hubconf_of_the_clone", ROOT / "hubconf.py")
     clone = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(clone)
-    assert clone.__all__ == hubconf.__all__ == ["dependencies", *ENTRIES]
+    assert clone.__all__ == hubconf.__all__ == sorted(["dependencies", *ENTRIES])
     for name in hubconf.__all__:
         assert getattr(clone, name) is getattr(hubconf, name)
 
@@ -109,6 +119,9 @@ def test_the_folder_hides_no_module_of_python():
         (lambda: hubconf.efficientnet_lite0(False, 5), EfficientNetLite0, (3, 64, 64), (5,)),
         (lambda: hubconf.digit_cnn(classes=3, dropout=0.2), DigitCNN, (1, 28, 28), (3,)),
         (lambda: hubconf.gap_cnn(classes=4, channels=3), GapCNN, (3, 20, 20), (4,)),
+        (lambda: hubconf.patch_gan(3, 4, 1), PatchGAN, (3, 12, 12), (1, 4, 4)),
+        (lambda: hubconf.colorizer(), UNet, (1, 32, 32), (2, 32, 32)),
+        (lambda: hubconf.edges2clothes(), UNet, (1, 28, 28), (1, 28, 28)),
         (lambda: hubconf.unet(3, 2, 4, 2, False), UNet, (3, 9, 9), (2, 9, 9)),
     ],
 )
@@ -116,6 +129,15 @@ def test_entries(make, kind, shape, result):
     model = make()
     assert type(model) is kind
     assert model.eval()(torch.rand(1, *shape)).shape == (1, *result)
+
+
+def test_entry_of_the_detector():
+    trained, fresh = hubconf.digit_ssd(), hubconf.digit_ssd(False, classes=3, channels=3)
+    assert type(trained) is type(fresh) is DigitSSD
+    assert not trained.training
+    assert fresh(torch.rand(1, 3, 96, 96))[1].shape == (1, 4536, 4)
+    with pytest.raises(ValueError, match="for 10 classes and 1 channel, got classes=3"):
+        hubconf.digit_ssd(classes=3)
 
 
 def test_weights_are_learnt_ones_only_if_asked_for():

@@ -24,7 +24,7 @@ def test_hash_and_size_are_those_of_the_file(entry):
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_every_field_says_something(entry):
-    assert entry.kind in {"dataset", "photograph", "weights"}
+    assert entry.kind in {"dataset", "photograph", "weights", "checkpoint"}
     assert len(entry.description) > 20
     assert len(entry.source) > 20
     assert entry.licence
