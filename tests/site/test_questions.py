@@ -11,7 +11,7 @@ from pages import ROOT, SITE, Open, Watch
 
 CHAPTERS = sorted(
     path.relative_to(SITE / "en").as_posix()
-    for part in ("part1", "part2", "part3", "part4")
+    for part in ("part1", "part2", "part3", "part4", "gallery")
     for path in (SITE / "en" / part).glob("*.html")
 )
 BOTH = [f"{language}/{name}" for language in ("en", "ja") for name in CHAPTERS]
