@@ -45,7 +45,19 @@ class Checkpoint:
 
 
 def checkpoint_names() -> list[str]:
-    """Return the names of all checkpoints, in the order of the manifest."""
+    """Return the names of all checkpoints, in the order of the manifest.
+
+    Returns
+    -------
+    list of str
+        What `load_checkpoint` and `dlip.zoo.pretrained` can be asked for.
+
+    Examples
+    --------
+    >>> import dlip
+    >>> dlip.checkpoint.checkpoint_names()
+    ['digit_ssd', 'colorizer', 'edges2clothes', 'edges2clothes_l1', 'fast_style']
+    """
     return [entry.name for entry in manifest() if entry.kind == "checkpoint"]
 
 

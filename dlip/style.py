@@ -209,6 +209,11 @@ def painting_features(device: torch.device | str = "cpu") -> Features:
     Features
         As `features` and `random_features` return it.
 
+    Raises
+    ------
+    RuntimeError
+        If there is no such device.
+
     Examples
     --------
     >>> import dlip

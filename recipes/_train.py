@@ -221,7 +221,7 @@ def record(recipe: Recipe, card: dict[str, Any]) -> None:
         "description": recipe.about,
         "source": f"trained by this project: {recipe.data}",
         "licence": recipe.licence,
-        "licence_url": "",
+        "licence_url": "https://opensource.org/license/bsd-3-clause",
         "made_by": card["command"].removeprefix("python "),
         "sha256": card["sha256"],
     }

@@ -29,7 +29,7 @@ def test_every_field_says_something(entry):
     assert len(entry.source) > 20
     assert entry.licence
     assert re.match(r"https://\S+$", entry.licence_url)
-    assert (entry.made_by != "") == (entry.kind == "dataset")
+    assert (entry.made_by != "") == (entry.kind in {"dataset", "checkpoint"})
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
@@ -41,6 +41,8 @@ def test_the_recipe_exists(entry):
 def test_every_shipped_file_stands_in_the_manifest():
     shipped = {path for path in (DATA_DIR / "files").rglob("*") if path.is_file()}
     assert shipped == {entry.file for entry in ENTRIES if entry.kind == "dataset"}
+    weights = set((DATA_DIR.parent / "weights").glob("*.safetensors"))
+    assert weights == {entry.file for entry in ENTRIES if entry.kind == "checkpoint"}
 
 
 def test_each_file_lies_in_the_package_that_brings_it():
