@@ -81,6 +81,12 @@ def load_checkpoint(name: str) -> Checkpoint:
         each time.
     FileNotFoundError
         If the file or its card is missing.
+
+    Examples
+    --------
+    >>> import dlip
+    >>> dlip.checkpoint.load_checkpoint("edges2clothes").card["parameters"]
+    117073
     """
     known(name, checkpoint_names(), "checkpoint")
     entry = next(e for e in manifest() if e.kind == "checkpoint" and e.name == name)

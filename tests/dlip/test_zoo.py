@@ -295,7 +295,10 @@ def test_japanese_for_what_the_photographs_bring_up(lite0):
     [
         ("resnet5", r"unknown pretrained network 'resnet5'\. Did you mean 'resnet50'\?"),
         ("EfficientNet_Lite0", "Did you mean 'efficientnet_lite0'"),
-        ("no such thing", r"'no such thing'\. Known: efficientnet_lite0, digit_ssd, .*alexnet, .*ssd300_vgg16"),
+        (
+            "no such thing",
+            r"'no such thing'\. Known: efficientnet_lite0, digit_ssd, .*alexnet, .*ssd300_vgg16",
+        ),
         ("fcn_resnet50", "unknown pretrained network"),
     ],
 )
