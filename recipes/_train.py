@@ -18,11 +18,12 @@ import json
 import os
 import re
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from safetensors.torch import save_file
@@ -37,7 +38,7 @@ LARGEST = 3_000_000
 """Bytes that a file of weights may have."""
 
 
-class Training(Protocol):
+class Training(ABC):
     """One training. It holds its networks, optimizers and data."""
 
     model: nn.Module
@@ -46,14 +47,21 @@ class Training(Protocol):
     steps: int
     """How many steps the training has."""
 
+    parts: tuple[str, ...] = ("model", "optimizer", "schedule")
+    """The attributes that the next steps depend on, besides the random numbers."""
+
+    @abstractmethod
     def step(self, number: int) -> dict[str, float]:
         """Make step `number`, counted from 0; return its losses, the one that matters first."""
 
     def state(self) -> dict[str, Any]:
         """Return everything that the next steps depend on, but the random numbers."""
+        return {name: getattr(self, name).state_dict() for name in self.parts}
 
     def restore(self, state: dict[str, Any]) -> None:
         """Take back what `state` returned."""
+        for name in self.parts:
+            getattr(self, name).load_state_dict(state[name])
 
 
 @dataclass(frozen=True)

@@ -9,14 +9,13 @@ python recipes/train_colorizer.py --measure  # the figures of the shipped checkp
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parent))
-from _train import Recipe, main
+from _train import Recipe, Training, main
 
 import dlip
 from dlip.color import chroma, lab_to_rgb, normalize, predict_lab, rgb_to_lab, to_gamut
@@ -27,7 +26,7 @@ STEPS, QUICK_STEPS = 2400, 60
 BATCH, SIZE, RATE = 16, 64, 2e-3
 
 
-class Colorization:
+class Colorization(Training):
     """The training: pieces of photographs and pasted cut-outs; L goes in, a and b are wanted."""
 
     def __init__(
@@ -58,20 +57,6 @@ class Colorization:
         self.optimizer.step()
         self.schedule.step()
         return {"loss": loss.item()}
-
-    def state(self) -> dict[str, Any]:
-        """Return what the next steps depend on."""
-        return {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
-        }
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back what `state` returned."""
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.schedule.load_state_dict(state["schedule"])
 
 
 def pictures(group: str, part: str = "test") -> list[tuple[Tensor, Tensor]]:

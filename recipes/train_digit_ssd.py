@@ -5,10 +5,8 @@ scenes depends on the number of the step only. The learning rate is the best of 
 and 0.01 on 200 validation scenes, each after a training of 250 steps: AP50 0.67, 0.84, 0.87.
 """
 
-from typing import Any
-
 import torch
-from _train import Recipe, main
+from _train import Recipe, Training, main
 from torch import nn
 from torchmetrics.detection import MeanAveragePrecision
 
@@ -22,7 +20,7 @@ RATE = 1e-2
 """The highest learning rate; it rises to it and falls to nearly 0."""
 
 
-class Training:
+class DigitScenes(Training):
     """SSD's training: new scenes, multi-box loss, AdamW, one cycle of the learning rate."""
 
     def __init__(self, quick: bool, steps: int = STEPS, rate: float = RATE) -> None:
@@ -51,17 +49,6 @@ class Training:
             "confidence": confidence.item(),
         }
 
-    def state(self) -> dict[str, Any]:
-        """Return network, optimizer and schedule."""
-        parts = (self.model, self.optimizer, self.schedule)
-        return {"parts": [part.state_dict() for part in parts]}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back what `state` returned."""
-        parts = (self.model, self.optimizer, self.schedule)
-        for part, kept in zip(parts, state["parts"], strict=True):
-            part.load_state_dict(kept)
-
 
 def measure(model: nn.Module, split: str = "test", count: int = 400) -> dict[str, float]:
     """Return average precisions on scenes of digits that the training has not seen."""
@@ -83,7 +70,7 @@ RECIPE = Recipe(
     limits="Light digits on dark ground only, as in dlip.data.digit_scenes; on paper, in print "
     "or at other sizes it fails. Digits that overlap much are missed.",
     model_class="DigitSSD",
-    start=Training,
+    start=DigitScenes,
     measure=measure,
     tolerance={"AP50": 0.005, "AP75": 0.005, "AP": 0.005},
     code=(

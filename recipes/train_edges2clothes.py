@@ -4,11 +4,10 @@ python recipes/train_edges2clothes.py [--quick | --fresh | --measure]
 """
 
 from functools import cache
-from typing import Any
 
 import torch
 import torch.nn.functional as F
-from _train import Recipe, main
+from _train import Recipe, Training, main
 from torch import Tensor, nn
 
 import dlip
@@ -27,8 +26,10 @@ TRAIN = 5400
 """Pictures to train with; the numbers above were chosen by the last 600 of the 6,000."""
 
 
-class Pix2Pix:
+class Pix2Pix(Training):
     """One training; without a discriminator if `adversarial` is False."""
+
+    parts = ("model", "discriminator", "generator_optimizer", "discriminator_optimizer")
 
     def __init__(self, quick: bool, adversarial: bool = True) -> None:
         """Make both networks, with their optimizers, and load the pictures."""
@@ -75,19 +76,6 @@ class Pix2Pix:
         self.discriminator.requires_grad_(True)
         deceiving = F.softplus(-scores).mean()
         return {"l1": l1.item(), "discriminator": judging.item(), "generator": deceiving.item()}
-
-    def state(self) -> dict[str, Any]:
-        """Return both networks and both optimizers."""
-        return {name: part.state_dict() for name, part in self._parts().items()}
-
-    def restore(self, state: dict[str, Any]) -> None:
-        """Take back what `state` returned."""
-        for name, part in self._parts().items():
-            part.load_state_dict(state[name])
-
-    def _parts(self) -> dict[str, Any]:
-        names = ("model", "discriminator", "generator_optimizer", "discriminator_optimizer")
-        return {name: getattr(self, name) for name in names}
 
 
 def _improve(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
